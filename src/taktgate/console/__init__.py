@@ -1,0 +1,1 @@
+"""The station console and the rollout report."""

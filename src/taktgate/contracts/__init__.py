@@ -1,0 +1,4 @@
+"""What crosses a process border: frozen data, JSON in and out, and nothing else."""
+
+CONTRACT_VERSION = "1.0"
+"""Version of every message below. Modules of different major versions do not trust each other."""

@@ -1,0 +1,75 @@
+"""`activation.json`: which model judges, which may come next, which way is back.
+
+Written by inference's agent alone, in its own volume; read by the judge at boot and by the stager
+before it collects garbage.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from taktgate.contracts.codec import STRICT_DOCUMENT, Digest, Finite, Name, Order
+from taktgate.contracts.model import ModelRef
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRef:
+    """A model, the order that asked for it and the slot that holds it."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    model: ModelRef
+    order: Order
+    slot: Name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A model that judges parts but has not earned the station's trust yet."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    candidate: SlotRef
+    attempts: Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """How the last confirmed model behaved on this station's own parts."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    parts: Annotated[int, Field(ge=0)]
+    rejects: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollback:
+    """A digest that was tried here and sent back, with the figures that decided it."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    digest: Digest
+    order: Order
+    reason: Annotated[str, Field(max_length=64)]
+    figures: dict[str, Finite]
+    message: Annotated[str, Field(max_length=500)]
+    at: str
+    """Wall-clock label (ISO 8601); no decision reads it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """The whole document. `generation` rises by one with every durable change."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    contract: str
+    generation: Annotated[int, Field(ge=0)]
+    last_known_good: SlotRef | None = None
+    trial: Trial | None = None
+    blocked: tuple[Rollback, ...] = ()
+    baseline: Baseline = Baseline(parts=0, rejects=0)
+    settled_order: Order | None = None
+    """The order that was confirmed, satisfied or rolled back last."""

@@ -1,0 +1,129 @@
+"""The module twins: what the cloud asks for, and what the station says is the case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from taktgate.contracts.activation import Rollback
+from taktgate.contracts.codec import STRICT_DOCUMENT, Finite, Name, Order, Version, parse
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.staged import ActivationPolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOrder:
+    """Desired `model` of `model_stager`. `order` is compared for change, never for size."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    name: Name
+    version: Version
+    order: Order
+    activation: ActivationPolicy = ActivationPolicy.IMMEDIATE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagerDesired:
+    """Desired properties of `model_stager`; a missing or null `model` asks for nothing."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    model: ModelOrder | None = None
+    repository: Annotated[str, Field(pattern=r"^(https?|file)://")] | None = None
+
+
+class StagingPhase(StrEnum):
+    """Where the stager stands with the newest order."""
+
+    IDLE = "idle"
+    FETCHING = "fetching"
+    VERIFYING = "verifying"
+    STAGED = "staged"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypedError:
+    """An error as the cloud sees it: a stable code to query for, a message to read."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=500)]
+    order: Order | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagerReported:
+    """Reported `stager` of `model_stager`."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    contract: str
+    code: str
+    phase: StagingPhase
+    order: Order | None = None
+    staged: ModelRef | None = None
+    slot: Name | None = None
+    lastError: TypedError | None = None  # noqa: N815 - twin property names are camelCase
+
+
+class InspectionPhase(StrEnum):
+    """Where inference stands with the newest staged model."""
+
+    STARTING = "starting"
+    LIVE = "live"
+    LOADING = "loading"
+    TRIAL = "trial"
+    ROLLED_BACK = "rolledBack"
+    NOT_READY = "notReady"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InspectionReported:
+    """Reported `inspection` of `inference`: what *is*, never an echo of what was asked."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    contract: str
+    code: str
+    phase: InspectionPhase
+    live: ModelRef | None = None
+    candidate: ModelRef | None = None
+    lastKnownGood: ModelRef | None = None  # noqa: N815
+    order: Order | None = None
+    """The order that `phase` speaks of."""
+    confirmedOrder: Order | None = None  # noqa: N815
+    lastRollback: Rollback | None = None  # noqa: N815
+    lastError: TypedError | None = None  # noqa: N815
+    guardrail: dict[str, Finite] | None = None
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriterReported:
+    """Reported `plc` of `plc_writer`."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    contract: str
+    code: str
+    state: str
+    error: str
+    controller: str
+    realtime: bool
+    lanes: tuple[str, ...]
+
+
+def read_desired(document: Mapping[str, Any]) -> StagerDesired:
+    """Return the desired properties of `model_stager` from a full twin document.
+
+    Raises:
+        ContractError: a property is unknown or breaks its rule; `field` names it.
+    """
+    own = {key: value for key, value in document.items() if not key.startswith("$")}
+    return parse(StagerDesired, own)

@@ -1,0 +1,1 @@
+"""Life of a module: settings, logs, metrics, processes, lanes, the hub client, durable files."""

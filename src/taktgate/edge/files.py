@@ -1,0 +1,53 @@
+"""Durable files: after a power cut a path holds its old content or its new content, whole."""
+
+import os
+from pathlib import Path
+
+
+def publish(path: Path, content: bytes, *, mode: int = 0o640) -> None:
+    """Replace *path* by *content* atomically and durably.
+
+    Temporary file in the same folder, fsync, rename, fsync of the folder: the rename may reach the
+    disk before the data without the first fsync, and not at all without the second.
+
+    Raises:
+        OSError: the disk refused; *path* still holds its old content.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write_through(temporary, content, mode=mode)
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def write_through(path: Path, content: bytes, *, mode: int = 0o640) -> None:
+    """Write a new file and wait until its bytes are on the disk. Its name is not durable yet.
+
+    Raises:
+        OSError: the disk refused, or *path* exists.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in *folder* durable.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

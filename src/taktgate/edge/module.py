@@ -1,0 +1,48 @@
+"""Start of a module: what each `modules/*/main.py` calls."""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping
+
+from taktgate.edge.logs import set_up_logging
+from taktgate.edge.process import RoleTakenError, hold_role
+from taktgate.edge.settings import SettingsError, load_station, places_from
+from taktgate.edge.supervisor import Child, Supervisor
+
+log = logging.getLogger(__name__)
+
+EXIT_BAD_SETTINGS = 2
+EXIT_ROLE_TAKEN = 3
+
+
+def run_module(name: str, roles: Mapping[str, str]) -> int:
+    """Supervise the processes of module *name* until SIGTERM; return the exit code.
+
+    Args:
+        name: the module's name, as in the deployment.
+        roles: the Python module to run for each role, for example {"agent": "taktgate.plc.agent"}.
+    """
+    parser = argparse.ArgumentParser(prog=name, description=f"Taktgate module {name}")
+    parser.add_argument("--check", action="store_true", help="check the settings, then exit")
+    arguments = parser.parse_args()
+    set_up_logging(f"{name}/supervisor")
+    try:
+        places = places_from()
+        load_station(places.station_file)
+    except SettingsError as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_BAD_SETTINGS
+    if arguments.check:
+        return 0
+    try:
+        lock = hold_role(places.private / "supervisor.lock")
+    except RoleTakenError as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_ROLE_TAKEN
+    children = [
+        Child(role=role, argv=[sys.executable, "-m", module]) for role, module in roles.items()
+    ]
+    with lock:
+        return Supervisor(children, environment=os.environ).run()

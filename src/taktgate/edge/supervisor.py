@@ -1,0 +1,112 @@
+"""The first process of a module: starts its children, restarts them, ends with them."""
+
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import FrameType
+from typing import Final
+
+from taktgate.edge.process import PARENT_VARIABLE
+
+log = logging.getLogger(__name__)
+
+RESTART_DELAY_S: Final = 0.2
+"""Short enough for the line (design: within 0.5 s), long enough to let sockets close."""
+MAX_RESTARTS: Final = 10
+RESTART_WINDOW_S: Final = 30.0
+STOP_GRACE_S: Final = 3.0
+_POLL_S: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One process of a module: its role, and the command that starts it."""
+
+    role: str
+    argv: Sequence[str]
+
+
+class RestartBudget:
+    """Counts restarts in a sliding window; too many mean that restarting does not help."""
+
+    def __init__(self, *, limit: int = MAX_RESTARTS, window_s: float = RESTART_WINDOW_S) -> None:
+        self._limit = limit
+        self._window_s = window_s
+        self._restarts: deque[float] = deque()
+
+    def spend(self, now_s: float) -> bool:
+        """Take note of a restart at *now_s*; return False when the budget is used up."""
+        while self._restarts and self._restarts[0] <= now_s - self._window_s:
+            self._restarts.popleft()
+        self._restarts.append(now_s)
+        return len(self._restarts) <= self._limit
+
+
+class Supervisor:
+    """Keeps the children of one module alive until it is told to stop."""
+
+    def __init__(
+        self,
+        children: Sequence[Child],
+        *,
+        environment: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._children = children
+        self._environment = {**environment, PARENT_VARIABLE: str(os.getpid())}
+        self._clock = clock
+        self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._due: dict[str, float] = {}
+        self._budget = {child.role: RestartBudget() for child in children}
+        self._stopping = False
+
+    def run(self) -> int:
+        """Run until SIGTERM (returns 0) or until a child keeps failing (returns 1)."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        failed = False
+        while not self._stopping and not failed:
+            tended = [self._tend(child) for child in self._children]
+            failed = not all(tended)
+            if not failed:
+                time.sleep(_POLL_S)
+        self._stop_all()
+        return int(failed)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        self._stopping = True
+
+    def _tend(self, child: Child) -> bool:
+        """Start or restart *child* as needed; return False when its budget is used up."""
+        process = self._running.get(child.role)
+        if process is None:
+            if self._clock() >= self._due.get(child.role, 0.0):
+                self._running[child.role] = subprocess.Popen(child.argv, env=self._environment)
+            return True
+        code = process.poll()
+        if code is None:
+            return True
+        del self._running[child.role]
+        self._due[child.role] = self._clock() + RESTART_DELAY_S
+        affordable = self._budget[child.role].spend(self._clock())
+        log.error(
+            "a process of this module ended",
+            extra={"role": child.role, "exit_code": code, "restarting": affordable},
+        )
+        return affordable
+
+    def _stop_all(self) -> None:
+        for process in self._running.values():
+            process.terminate()
+        deadline = self._clock() + STOP_GRACE_S
+        for process in self._running.values():
+            try:
+                process.wait(timeout=max(0.0, deadline - self._clock()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

@@ -1,0 +1,1 @@
+"""Frame to verdict: camera, ring, runner, judge, activation, guardrails."""

@@ -1,0 +1,150 @@
+"""The one tag table: encoder, decoder, stand-in types, L5X and documentation come from it.
+
+Contract: docs/plc-tags.md, with sizes and meanings. Each side writes only its own tags, every
+member is a DINT, a REAL or a BOOL, and nothing needs string parsing.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+from typing import Final
+
+from taktgate.contracts.verdict import Reason, Verdict
+
+RESULT_SLOTS: Final = 8
+"""Parts that may be in flight at once; slot = TriggerId AND 7."""
+
+
+class CipType(StrEnum):
+    """The CIP types of the contract, by their Logix names."""
+
+    DINT = "DINT"
+    REAL = "REAL"
+    BOOL = "BOOL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a UDT. `offset` is in bytes; `bit` only for BOOL, 0..7 of that byte."""
+
+    name: str
+    type: CipType
+    offset: int
+    meaning: str
+    bit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Udt:
+    """A user-defined type: its members, in order, and its size in bytes."""
+
+    name: str
+    size: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tag:
+    """A controller-scope tag. `written_by` is 'vision' or 'plc'; the other side only reads."""
+
+    name: str
+    udt: Udt
+    dimension: int
+    written_by: str
+
+
+def _dint(name: str, offset: int, meaning: str) -> Member:
+    return Member(name=name, type=CipType.DINT, offset=offset, meaning=meaning)
+
+
+def _bool(name: str, offset: int, bit: int, meaning: str) -> Member:
+    return Member(name=name, type=CipType.BOOL, offset=offset, bit=bit, meaning=meaning)
+
+
+RESULT: Final = Udt(
+    name="UDT_VIS_Result",
+    size=44,
+    members=(
+        _dint("SeqBegin", 0, "result number, never 0, +1 per result"),
+        _dint("TriggerId", 4, "echo of the PLC's part number"),
+        _dint("Decision", 8, "0 none, 1 PASS, 2 FAIL, 3 NO_DECISION, 4 LATE; only 1 may pass"),
+        _dint("DefectCode", 12, "bit mask of the classes over their threshold"),
+        _dint("DefectCount", 16, "number of classes over their threshold"),
+        Member(name="Score", type=CipType.REAL, offset=20, meaning="0..1, 1 is defective"),
+        _dint("AgeMs", 24, "exposure to encoding"),
+        _dint("ModelRev", 28, "first 31 bits of the model digest"),
+        _bool("Valid", 32, 0, "the slot holds a complete result"),
+        _bool("Pass", 32, 1, "set for Decision 1 only"),
+        _bool("Reject", 32, 2, "complement of Pass; equal means invalid"),
+        _bool("Late", 32, 3, "set for Decision 4"),
+        _dint("ErrorCode", 36, "reason of NO_DECISION, 0 ok"),
+        _dint("SeqEnd", 40, "equals SeqBegin; differing is a torn write"),
+    ),
+)
+
+STATUS: Final = Udt(
+    name="UDT_VIS_Status",
+    size=56,
+    members=(
+        _dint("Heartbeat", 0, "+1 each 100 ms"),
+        _dint("BootId", 4, "random per start of the writer"),
+        _dint("State", 8, "0 init, 1 connecting, 2 run, 3 degraded, 4 fault"),
+        _dint("ErrorCode", 12, "why State is not 2"),
+        _dint("QueueDepth", 16, "parts open"),
+        _dint("LastSeq", 20, "SeqBegin of the newest result"),
+        _dint("LastTriggerId", 24, "newest TriggerId read"),
+        _dint("CntPass", 28, "results with Decision 1"),
+        _dint("CntReject", 32, "results with any other decision"),
+        _dint("CntLate", 36, "results with Decision 4"),
+        _dint("CntDup", 40, "identical copies that were ignored"),
+        _dint("CntOverflow", 44, "verdicts refused because the queue was full"),
+        _dint("CntReconnect", 48, "sessions opened after the first"),
+        _bool("Online", 52, 0, "the writer runs"),
+        _bool("Ready", 52, 1, "a verdict may be expected for the next part"),
+        _bool("Fault", 52, 2, "a person should look"),
+    ),
+)
+
+COMMAND: Final = Udt(
+    name="UDT_VIS_Cmd",
+    size=24,
+    members=(
+        _dint("PlcHeartbeat", 0, "+1 per 100 ms by the ladder, so it stops in Program mode"),
+        _dint("TriggerId", 4, "part number, written before the camera trigger output"),
+        _dint("AckSeq", 8, "SeqEnd of the last result consumed"),
+        _dint("RecipeId", 12, "part variant"),
+        _dint("DeadlineMs", 16, "trigger to acknowledge, milliseconds"),
+        _bool("Enable", 20, 0, "judge parts"),
+        _bool("Reset", 20, 1, "clear faults"),
+        _bool("HbFault", 20, 2, "the PLC has lost the vision heartbeat"),
+    ),
+)
+
+RESULT_TAG: Final = Tag(
+    name="VIS01_Result", udt=RESULT, dimension=RESULT_SLOTS, written_by="vision"
+)
+STATUS_TAG: Final = Tag(name="VIS01_Sts", udt=STATUS, dimension=0, written_by="vision")
+COMMAND_TAG: Final = Tag(name="VIS01_Cmd", udt=COMMAND, dimension=0, written_by="plc")
+TAGS: Final = (RESULT_TAG, STATUS_TAG, COMMAND_TAG)
+
+DECISIONS: Final = {
+    Verdict.PASS: 1,
+    Verdict.FAIL: 2,
+    Verdict.NO_DECISION: 3,
+    Verdict.LATE: 4,
+}
+ERROR_CODES: Final = {reason: code for code, reason in enumerate(Reason)}
+
+
+class WriterState(IntEnum):
+    """`VIS01_Sts.State`."""
+
+    INIT = 0
+    CONNECTING = 1
+    RUN = 2
+    DEGRADED = 3
+    FAULT = 4
+
+
+def slot_of(trigger_id: int) -> int:
+    """Return the result slot of *trigger_id*, 0..7."""
+    return trigger_id & (RESULT_SLOTS - 1)

@@ -1,0 +1,1 @@
+"""Rings to layered deployments: plan, layers, analysis, controller."""

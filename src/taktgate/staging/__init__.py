@@ -1,0 +1,1 @@
+"""A bundle from the registry to a slot, verified and durable."""
