@@ -1,0 +1,95 @@
+"""Real processes: children come back, and none outlives its module."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from taktgate.edge.process import RoleTakenError, hold_role
+from taktgate.edge.supervisor import RestartBudget
+
+MODULE = """
+import os, sys
+from taktgate.edge.supervisor import Child, Supervisor
+code = "from taktgate.edge.process import die_with_parent; die_with_parent(); " + sys.argv[1]
+children = [Child(role=role, argv=[sys.executable, "-c", code, role]) for role in ("a", "b")]
+sys.exit(Supervisor(children, environment=os.environ).run())
+"""
+STAY = "import time; time.sleep(60)"
+FAIL = "raise SystemExit(7)"
+
+
+def wait_until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, "condition did not come true in time"
+        time.sleep(0.02)
+
+
+def start(body: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", MODULE, body], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    return psutil.Process(process.pid).children()
+
+
+@pytest.fixture
+def module() -> Iterator[subprocess.Popen[bytes]]:
+    process = start(STAY)
+    wait_until(lambda: len(children_of(process)) == 2)
+    # Wait until both have set their parent-death signal: interpreter start, then one call.
+    time.sleep(0.5)
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_a_killed_child_comes_back(module: subprocess.Popen[bytes]) -> None:
+    victim = children_of(module)[0]
+    victim.kill()
+    wait_until(lambda: victim.pid not in [child.pid for child in children_of(module)])
+    wait_until(lambda: len(children_of(module)) == 2)
+
+
+def test_no_child_outlives_a_killed_module(module: subprocess.Popen[bytes]) -> None:
+    children = children_of(module)
+    os.kill(module.pid, signal.SIGKILL)
+    module.wait()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    assert alive == []
+
+
+def test_sigterm_ends_module_and_children(module: subprocess.Popen[bytes]) -> None:
+    children = children_of(module)
+    module.terminate()
+    assert module.wait(timeout=5) == 0
+    assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_a_child_that_keeps_failing_ends_the_module() -> None:
+    process = start(FAIL)
+    assert process.wait(timeout=30) == 1
+
+
+def test_the_budget_forgets_old_restarts() -> None:
+    budget = RestartBudget(limit=2, window_s=10.0)
+    assert budget.spend(0.0)
+    assert budget.spend(1.0)
+    assert not budget.spend(2.0)
+    assert budget.spend(30.0)
+
+
+def test_a_role_has_one_holder_and_is_free_after_it(tmp_path: Path) -> None:
+    lock = tmp_path / "writer.lock"
+    with hold_role(lock), pytest.raises(RoleTakenError, match="writer"):
+        hold_role(lock)
+    hold_role(lock).close()

@@ -1,0 +1,90 @@
+"""The demo's figures: every part is counted once, and nothing bad is counted away."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.standin.demo.tally import Fault, Part, Tally, percentiles
+
+PART = Part(
+    trigger_id=1,
+    trigger_ns=10_000_000_000,
+    verdict=Verdict.PASS,
+    reason=Reason.NONE.value,
+    gate="accept",
+    why="ACCEPTED",
+    ack_ms=30.0,
+    second_verdict=False,
+    unsafe=False,
+    unexplained=False,
+)
+SILENT = replace(
+    PART, verdict=Verdict.NO_DECISION, reason=Reason.SILENT.value, gate="reject", ack_ms=None
+)
+
+
+@given(verdicts=st.lists(st.sampled_from(list(Verdict)), max_size=40))
+def test_verdicts_sum_to_parts(verdicts: list[Verdict]) -> None:
+    tally = Tally(parts=[replace(PART, verdict=verdict) for verdict in verdicts])
+    assert sum(tally.verdicts().values()) == len(verdicts)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "label", "expected"),
+    [
+        (Verdict.PASS, "ok", "right"),
+        (Verdict.FAIL, "defective", "right"),
+        (Verdict.PASS, "defective", "wrong_pass"),
+        (Verdict.FAIL, "ok", "wrong_fail"),
+    ],
+)
+def test_decisions_are_compared_with_the_labels(
+    verdict: Verdict, label: str, expected: str
+) -> None:
+    tally = Tally(parts=[replace(PART, verdict=verdict)], truth={1: label})
+    assert tally.judged_against_labels() == {
+        name: int(name == expected) for name in ("right", "wrong_pass", "wrong_fail")
+    }
+
+
+@pytest.mark.parametrize("verdict", [Verdict.NO_DECISION, Verdict.LATE])
+def test_a_part_without_a_decision_is_neither_right_nor_wrong(verdict: Verdict) -> None:
+    tally = Tally(parts=[replace(PART, verdict=verdict)], truth={1: "ok"})
+    assert sum(tally.judged_against_labels().values()) == 0
+
+
+@pytest.mark.parametrize("fact", ["unsafe", "unexplained", "second_verdict"])
+def test_each_violation_is_an_objection(fact: str) -> None:
+    tally = Tally(parts=[replace(PART, **{fact: True})])  # type: ignore[arg-type]
+    assert len(tally.objections(expected_parts=1)) == 1
+
+
+def test_a_missing_part_is_an_objection() -> None:
+    assert Tally(parts=[PART]).objections(expected_parts=2) == ["1 parts missing"]
+
+
+def test_silence_is_an_objection_unless_a_fault_explains_it() -> None:
+    tally = Tally(parts=[SILENT])
+    assert tally.objections(expected_parts=1) == ["1 parts SILENT without a fault"]
+    tally.faults.append(Fault(name="judge", at_ns=9_500_000_000, injected=True))
+    assert tally.objections(expected_parts=1) == []
+
+
+def test_a_fault_long_before_or_after_explains_nothing() -> None:
+    for at_s in (-60, 12):
+        fault = Fault(name="judge", at_ns=int(at_s * 1e9), injected=True)
+        assert not fault.explains(SILENT)
+
+
+def test_lane_shares_count_only_parts_of_this_run() -> None:
+    tally = Tally(parts=[PART], lanes={1: Lane.LOCAL, 2: Lane.EDGEHUB})
+    assert tally.lane_shares() == {"local": 1, "edgehub": 0}
+
+
+def test_percentiles_are_samples_by_nearest_rank() -> None:
+    assert percentiles([float(n) for n in range(1, 101)]) == {"p50": 50, "p95": 95, "p99": 99}
+    assert percentiles([]) == {"p50": None, "p95": None, "p99": None}
