@@ -72,7 +72,6 @@ class DemoOptions:
             "--defective-fraction must be 0..1": 0.0 <= self.defective_fraction <= 1.0,
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
-            "--images and --offline exclude each other": not (self.images and self.offline),
             "--network must be like 127.0.42": _is_loopback(self.network),
         }
         for rule, holds in rules.items():

@@ -1,0 +1,13 @@
+"""The module `inference`: frames in, verdicts out."""
+
+import sys
+
+from taktgate.edge.module import run_module
+
+ROLES = {
+    "judge": "taktgate.inspection.judge_process",
+    "agent": "taktgate.inspection.agent_process",
+}
+
+if __name__ == "__main__":
+    sys.exit(run_module("inference", ROLES))

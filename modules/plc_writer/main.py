@@ -1,0 +1,13 @@
+"""The plc_writer module: verdicts to PLC tags."""
+
+import sys
+
+from taktgate.edge.module import run_module
+
+if __name__ == "__main__":
+    sys.exit(
+        run_module(
+            "plc_writer",
+            {"writer": "taktgate.plc.writer_process", "agent": "taktgate.plc.agent_process"},
+        )
+    )

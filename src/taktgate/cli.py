@@ -1,0 +1,28 @@
+"""`taktgate`: the one command-line entry."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from taktgate import __version__
+from taktgate.rollout import cli as rollout
+from taktgate.standin.demo import cli as demo
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command in *arguments* (by default the process's); return the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="taktgate",
+        description="AI pass/fail inspection on an automotive line.",
+        epilog="example: taktgate demo --parts 20",
+    )
+    parser.add_argument("--version", action="version", version=f"taktgate {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    demo.add_commands(commands)
+    rollout.add_commands(commands)
+    options = parser.parse_args(arguments)
+    return int(options.run(options))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""`taktgate demo --canary`: a second model, ring by ring, over two stations.
+
+The rollout is the real command in a process of its own, against the hub's REST interface; the demo
+only provides the line, and judges the end from the stations' own reports.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from rich.console import Console
+
+from taktgate.contracts.codec import parse
+from taktgate.contracts.routes import INFERENCE
+from taktgate.contracts.twins import InspectionReported
+from taktgate.standin.demo.deployments import base_deployment
+from taktgate.standin.demo.line_run import READY_WITHIN_S, watch_processes
+from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
+from taktgate.standin.demo.screen import Screen, print_summary
+from taktgate.standin.demo.station import LocalStation
+from taktgate.standin.demo.world import World, local_world
+
+CANARY: Final = "station-canary"
+BROAD: Final = "station-broad"
+BASELINE_PARTS: Final = 40
+"""Parts that each station judges with the first model before the rollout starts."""
+OLD_ORDER: Final = "order-1"
+NEW_ORDER: Final = "order-2"
+ROLLED_OUT: Final = 0
+WITHDRAWN: Final = 3
+_ROLLOUT_LIMIT_S: Final = 400
+_POLL_S: Final = 1
+_SETTLE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How the rollout ended, and what the stations then reported."""
+
+    exit_code: int
+    said: str
+    layers: tuple[str, ...]
+    """Layered deployments that were left at the hub."""
+    reports: Mapping[str, InspectionReported]
+
+
+async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
+    """Roll a second model out over two stations and return the figures of `--json`.
+
+    Raises:
+        WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
+    """
+    line = WELD_SEAMS if options.offline else SOLAR_CELLS
+    version = line.overrejecting if options.bad_model else line.successor
+    stations = {
+        CANARY: {"app": "taktgate", "ring": "canary"},
+        BROAD: {"app": "taktgate", "ring": "broad"},
+    }
+    async with local_world(
+        options, line, versions=[line.first, version], stations=stations
+    ) as world:
+        await _deploy_first(world, line)
+        tallies = {name: station.tally for name, station in world.stations.items()}
+        with Screen(console, tallies, expected=0) as screen:
+            ending = await _roll_out(world, options, screen, line, version)
+    objections = _objections(ending, line, version, bad=options.bad_model)
+    figures: dict[str, Any] = {"stations": {}}
+    for name, station in world.stations.items():
+        tally = station.tally
+        objections += [
+            f"{name}: {text}" for text in tally.objections(expected_parts=len(tally.parts))
+        ]
+        figures["stations"][name] = {**tally.summary(), **_parts_by_version(station)}
+        print_summary(console, name, figures["stations"][name])
+    figures["rollout"] = _told(ending, version)
+    figures["objections"] = objections
+    _print_ending(console, ending, version)
+    return figures
+
+
+async def _deploy_first(world: World, line: SampleLine) -> None:
+    deployment = base_deployment(
+        model=line.model,
+        version=line.first,
+        order=OLD_ORDER,
+        repository=world.cloud.registry_url,
+        target="tags.app='taktgate'",
+    )
+    await world.cloud.create_deployment(deployment)
+
+
+async def _roll_out(
+    world: World, options: DemoOptions, screen: Screen, line: SampleLine, version: str
+) -> Ending:
+    async with _running_line(world, options, screen):
+        await _baseline(world, screen)
+        screen.note(f"rolling out {line.model} {version}: canary first")
+        exit_code, said = await _rollout_command(world, line, version)
+        await _settle(world, exit_code)
+    reports = {name: reported(station) for name, station in world.stations.items()}
+    return Ending(
+        exit_code=exit_code,
+        said=said,
+        layers=tuple(
+            one.deployment.id
+            for one in world.cloud.hub.configurations.all()
+            if one.deployment.id != f"base-{OLD_ORDER}"
+        ),
+        reports=reports,
+    )
+
+
+@asynccontextmanager
+async def _running_line(world: World, options: DemoOptions, screen: Screen) -> AsyncIterator[None]:
+    """Let parts come at all stations inside the context; all are closed when it ends."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(watch_processes(station)) for station in world.stations.values()]
+        tasks.append(group.create_task(_keep_fresh(screen)))
+        for station in world.stations.values():
+            await station.plc.run(None, options.rate, wait_ready_s=READY_WITHIN_S)
+        yield
+        for station in world.stations.values():
+            await station.plc.end_parts()
+        async with asyncio.timeout(30):
+            for station in world.stations.values():
+                await station.finished.wait()
+        for task in tasks:
+            task.cancel()
+
+
+async def _keep_fresh(screen: Screen) -> None:
+    while True:
+        screen.refresh()
+        await asyncio.sleep(0.25)
+
+
+async def _baseline(world: World, screen: Screen) -> None:
+    screen.note(f"each station judges {BASELINE_PARTS} parts with the first model")
+    async with asyncio.timeout(READY_WITHIN_S + 60):
+        for station in world.stations.values():
+            await station.until_parts(BASELINE_PARTS)
+
+
+async def _rollout_command(world: World, line: SampleLine, version: str) -> tuple[int, str]:
+    """Run `taktgate rollout run` to its end; return its exit code and what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "taktgate.cli", "rollout", "run"),
+        *("--login", world.cloud.service_connection_string),
+        *("--rings", str(_rings_file(world.cloud.directory))),
+        *("--model", line.model, "--version", version, "--order", NEW_ORDER),
+        *("--state", str(world.cloud.directory / "rollout.json")),
+        *("--timeout-s", str(_ROLLOUT_LIMIT_S)),
+        env={**os.environ, "REQUESTS_CA_BUNDLE": str(world.cloud.ca_file)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        said, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    assert process.returncode is not None
+    return process.returncode, said.decode(errors="replace").strip()
+
+
+def _rings_file(directory: Path) -> Path:
+    """Write the shipped rings with a shorter poll: the demo's stations answer within seconds."""
+    rings = yaml.safe_load((REPOSITORY_ROOT / "config/rings.yaml").read_text(encoding="utf-8"))
+    rings["poll_s"] = _POLL_S
+    path = directory / "rings.yaml"
+    path.write_text(yaml.safe_dump(rings), encoding="utf-8")
+    return path
+
+
+async def _settle(world: World, exit_code: int) -> None:
+    """After a withdrawal, wait until the stations have taken note of the older order."""
+    if exit_code != WITHDRAWN:
+        return
+    deadline = asyncio.get_running_loop().time() + _SETTLE_S
+    while asyncio.get_running_loop().time() < deadline:
+        report = reported(world.stations[CANARY])
+        if report.phase == "live" and report.order == OLD_ORDER:
+            return
+        await asyncio.sleep(0.2)
+
+
+def reported(station: LocalStation) -> InspectionReported:
+    """Return what the station's inference module reports."""
+    twin = station.device.module_twin(INFERENCE)["reported"]
+    return parse(InspectionReported, twin["inspection"])
+
+
+def _objections(ending: Ending, line: SampleLine, version: str, *, bad: bool) -> list[str]:
+    expected_exit = WITHDRAWN if bad else ROLLED_OUT
+    expected_version = line.first if bad else version
+    found = []
+    if ending.exit_code != expected_exit:
+        found.append(f"rollout ended with exit code {ending.exit_code}, expected {expected_exit}")
+    for name, report in ending.reports.items():
+        live = report.live.version if report.live else None
+        if live != expected_version:
+            found.append(f"{name} runs {live}, expected {expected_version}")
+    if bad and ending.layers:
+        found.append(f"layers left at the hub: {', '.join(ending.layers)}")
+    rollback = ending.reports[CANARY].lastRollback
+    if bad and (rollback is None or rollback.order != NEW_ORDER):
+        found.append(f"{CANARY} reports no rollback of {NEW_ORDER}")
+    return found
+
+
+def _parts_by_version(station: LocalStation) -> dict[str, Any]:
+    versions: dict[str, int] = {}
+    for part in station.tally.parts:
+        model = station.tally.models.get(part.trigger_id)
+        if model is not None:
+            versions[model["version"]] = versions.get(model["version"], 0) + 1
+    return {"parts_by_version": versions}
+
+
+def _told(ending: Ending, version: str) -> dict[str, Any]:
+    rollback = ending.reports[CANARY].lastRollback
+    return {
+        "version": version,
+        "exit_code": ending.exit_code,
+        "layers": list(ending.layers),
+        "live": {
+            name: report.live.version if report.live else None
+            for name, report in ending.reports.items()
+        },
+        "rollback": None
+        if rollback is None
+        else {"reason": rollback.reason, "figures": rollback.figures, "message": rollback.message},
+    }
+
+
+def _print_ending(console: Console, ending: Ending, version: str) -> None:
+    console.print(f"\nrollout of {version}:")
+    for text in ending.said.splitlines():
+        console.print(f"  {text}")
+    for name, report in ending.reports.items():
+        live = report.live.version if report.live else "nothing"
+        rollback = report.lastRollback
+        console.print(f"{name}: runs {live}" + (f"; {rollback.message}" if rollback else ""))

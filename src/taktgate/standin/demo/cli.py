@@ -1,0 +1,120 @@
+"""Arguments of `taktgate demo`, and what its exit code says."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from taktgate.standin.demo.options import FAULT_FORM, DemoOptions, OptionError, parse_fault
+
+EXIT_OK: Final = 0
+EXIT_NOT_CLEAN: Final = 1
+EXIT_CANNOT_START: Final = 2
+EXIT_INTERRUPTED: Final = 130
+
+_EPILOG: Final = """
+exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could not start;
+130 interrupted
+
+example:
+  scripts/demo --parts 200 --rate 5 --json out.json
+  scripts/demo --fault kill:inference/judge@5 --fault stop:edgehub@10+5
+  scripts/demo --canary --bad-model
+"""
+
+
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add `demo` to the command line."""
+    parser = commands.add_parser(
+        "demo",
+        help="run the whole line on this machine",
+        description="Run parts past a station of the local world, from trigger to reject gate.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--parts", type=int, default=60, help="parts to run (default 60)")
+    add("--rate", type=float, default=None, help="parts per second (default 2; --canary 4)")
+    add("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
+    add("--images", metavar="DIR", help="a folder with labels.csv (file,label) instead of the set")
+    add("--offline", action="store_true", help="generated weld seams and their own model")
+    add("--seed", type=int, default=7, help="which images, in which order (default 7)")
+    add("--defective-fraction", type=float, default=0.1, help="share of bad parts (default 0.1)")
+    add("--deadline-ms", type=int, default=200, help="trigger to acknowledge (default 200)")
+    add("--no-local-lane", action="store_true", help="verdicts by the edgeHub route alone")
+    add("--fault", action="append", default=[], metavar="SPEC", help=FAULT_FORM)
+    add("--canary", action="store_true", help="roll a second model out over two stations")
+    add("--bad-model", action="store_true", help="with --canary: one that over-rejects")
+    add("--keep", type=Path, metavar="DIR", help="keep the world's files (logs, volumes) in DIR")
+    add("--network", metavar="127.A.B", help="loopback network to use (default: a free one)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the demo as asked; return the exit code."""
+    try:
+        options = _options(arguments)
+    except OptionError as error:
+        sys.stderr.write(f"taktgate demo: {error}\n")
+        return EXIT_CANNOT_START
+    return _run_checked(options)
+
+
+def _options(arguments: argparse.Namespace) -> DemoOptions:
+    rate = arguments.rate if arguments.rate is not None else (4.0 if arguments.canary else 2.0)
+    return DemoOptions(
+        parts=arguments.parts,
+        rate=rate,
+        images=arguments.images,
+        offline=arguments.offline,
+        seed=arguments.seed,
+        defective_fraction=arguments.defective_fraction,
+        deadline_ms=arguments.deadline_ms,
+        local_lane=not arguments.no_local_lane,
+        faults=tuple(parse_fault(text) for text in arguments.fault),
+        canary=arguments.canary,
+        bad_model=arguments.bad_model,
+        json_file=arguments.json,
+        directory=arguments.keep,
+        network=arguments.network,
+    )
+
+
+def _run_checked(options: DemoOptions) -> int:
+    # Imported here: `taktgate --help` and `taktgate rollout` need none of it.
+    from rich.console import Console
+
+    from taktgate.standin.azure.errors import PortInUseError
+    from taktgate.standin.control.process import StandinStartError
+    from taktgate.standin.demo.canary import run_canary
+    from taktgate.standin.demo.line_run import run_line
+    from taktgate.standin.demo.samples import SampleMissingError
+    from taktgate.standin.demo.world import WorldError
+
+    console = Console(highlight=False)
+    job = run_canary if options.canary else run_line
+    try:
+        figures = asyncio.run(_until_signalled(lambda: job(options, console)))
+    except (PortInUseError, SampleMissingError, StandinStartError, WorldError) as error:
+        sys.stderr.write(f"taktgate demo: {error}\n")
+        return EXIT_CANNOT_START
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        sys.stderr.write("taktgate demo: interrupted; everything it started has ended\n")
+        return EXIT_INTERRUPTED
+    if options.json_file is not None:
+        options.json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    for objection in figures["objections"]:
+        console.print(f"not clean: {objection}", style="red")
+    return EXIT_NOT_CLEAN if figures["objections"] else EXIT_OK
+
+
+async def _until_signalled(job: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
+    """Run *job*; SIGTERM cancels it as Ctrl-C does, so that it can clean up."""
+    task = asyncio.ensure_future(job())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await task

@@ -1,0 +1,98 @@
+"""`taktgate demo`: one station, a number of parts, and what became of them."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+from rich.console import Console
+
+from taktgate.standin.demo.deployments import base_deployment
+from taktgate.standin.demo.faults import break_as_planned
+from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS
+from taktgate.standin.demo.screen import Screen, print_summary
+from taktgate.standin.demo.station import LocalStation
+from taktgate.standin.demo.world import local_world
+
+STATION: Final = "station-1"
+READY_WITHIN_S: Final = 60.0
+_LOOK_PERIOD_S: Final = 0.5
+_LAST_WORDS_S: Final = 4.0
+"""How long to wait for the outcomes of the last parts to reach the cloud."""
+
+
+async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
+    """Run the parts of *options* past one station and return the figures of `--json`.
+
+    Raises:
+        WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
+    """
+    started = time.monotonic()
+    line = WELD_SEAMS if options.offline else SOLAR_CELLS
+    async with local_world(
+        options, line, versions=[line.first], stations={STATION: {"app": "taktgate"}}
+    ) as world:
+        station = world.stations[STATION]
+        deployment = base_deployment(
+            model=line.model,
+            version=line.first,
+            order="order-1",
+            repository=world.cloud.registry_url,
+            target="tags.app='taktgate'",
+        )
+        await world.cloud.create_deployment(deployment)
+        with Screen(console, {STATION: station.tally}, expected=options.parts) as screen:
+            first_part_s = await _produce(station, options, screen, started)
+    tally = station.tally
+    objections = tally.objections(expected_parts=options.parts)
+    figures = {
+        **tally.summary(),
+        "first_part_s": first_part_s,
+        "deadline_ms": options.deadline_ms,
+        "images": options.images or line.images,
+        "objections": objections,
+    }
+    print_summary(console, STATION, figures)
+    return figures
+
+
+async def _produce(
+    station: LocalStation, options: DemoOptions, screen: Screen, started: float
+) -> float | None:
+    """Run the parts; return the seconds from *started* to the first part at its gate."""
+    await station.plc.run(options.parts, options.rate, wait_ready_s=READY_WITHIN_S)
+    screen.note("waiting for the station: modules start, the model is staged and proven")
+    first_part_s = None
+    async with asyncio.TaskGroup() as group:
+        watching = group.create_task(watch_processes(station), name="process watch")
+        breaking: list[asyncio.Task[None]] = []
+        while not station.finished.is_set():
+            await asyncio.sleep(0.1)
+            if station.tally.truth and first_part_s is None:
+                first_part_s = round(time.monotonic() - started, 2)
+                screen.note(f"first part after {first_part_s} s")
+                breaking = [
+                    group.create_task(break_as_planned(station, fault), name=fault.target)
+                    for fault in options.faults
+                ]
+            screen.refresh()
+        for task in breaking:
+            task.cancel()
+        await _wait_for_last_outcomes(station)
+        watching.cancel()
+    return first_part_s
+
+
+async def watch_processes(station: LocalStation) -> None:
+    """Note module processes that end, until cancelled."""
+    while True:
+        station.look_for_faults()
+        await asyncio.sleep(_LOOK_PERIOD_S)
+
+
+async def _wait_for_last_outcomes(station: LocalStation) -> None:
+    parts = {part.trigger_id for part in station.tally.parts}
+    for _ in range(int(_LAST_WORDS_S / 0.1)):
+        if parts <= station.tally.lanes.keys():
+            return
+        await asyncio.sleep(0.1)

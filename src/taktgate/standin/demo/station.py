@@ -1,0 +1,209 @@
+"""One station of the local world: a device with our modules, its PLC and its camera."""
+
+import asyncio
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from taktgate.contracts.codec import decode
+from taktgate.contracts.outcome import Outcome
+from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, OUTCOMES, PLC_WRITER
+from taktgate.contracts.verdict import Verdict
+from taktgate.standin.azure.cloud import LocalCloud
+from taktgate.standin.azure.device_link import Telemetry
+from taktgate.standin.azure.local_device import LocalDevice
+from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.camera.process import CameraProcess
+from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.processes import ProcessWatch
+from taktgate.standin.demo.samples import DEVICE_CLASS, REPOSITORY_ROOT
+from taktgate.standin.demo.tally import Part, Tally
+from taktgate.standin.line.process import LineProcess
+
+RESTART_BACKOFF_S: Final = 1.0
+"""edgeAgent waits 10 s before the first restart; nobody wants to watch that in a demo."""
+_METRICS_PORTS: Final = {INFERENCE: 9601, PLC_WRITER: 9602, MODEL_STAGER: 9603}
+_CONFIG_FILES: Final = ("guardrails.yaml", "trusted_keys")
+_HOST_CONFIG: Final = "/etc/taktgate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationPlan:
+    """Where one station is and what stands around it."""
+
+    name: str
+    gateway: str
+    tags: Mapping[str, Any]
+    images: str
+    seed: int
+
+
+class LocalStation:
+    """A station that runs; counts its parts into `tally`."""
+
+    def __init__(self, plan: StationPlan, options: DemoOptions, directory: Path) -> None:
+        self.name = plan.name
+        self.tally = Tally()
+        self.finished = asyncio.Event()
+        self._part_closed = asyncio.Condition()
+        self._plan = plan
+        self._options = options
+        self._directory = directory
+        self._watch = ProcessWatch(plan.name)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._camera = CameraProcess(
+            images=plan.images,
+            control=directory / f"{plan.name}.camera",
+            listen=f"{plan.gateway}:0",
+            trigger=f"{plan.gateway}:0",
+            seed=plan.seed,
+            defective_fraction=options.defective_fraction,
+        )
+        self._plc: LineProcess | None = None
+        self._device: LocalDevice | None = None
+
+    @property
+    def plc(self) -> LineProcess:
+        """Return the PLC. Only after `start`."""
+        assert self._plc is not None
+        return self._plc
+
+    @property
+    def device(self) -> LocalDevice:
+        """Return the IoT Edge device. Only after `start`."""
+        assert self._device is not None
+        return self._device
+
+    async def start(self, cloud: LocalCloud) -> None:
+        """Start camera and PLC, then the device; its modules follow by deployment.
+
+        Raises:
+            StandinStartError: camera or PLC did not come up; the message says why.
+            PortInUseError: the station's address is taken.
+        """
+        await self._camera.start()
+        self._plc = LineProcess(
+            control=self._directory / f"{self.name}.plc",
+            host=self._plan.gateway,
+            port=0,
+            camera_trigger=self._camera.trigger_address,
+            deadline_ms=self._options.deadline_ms,
+        )
+        await self._plc.start()
+        self._write_config()
+        self._device = await cloud.add_device(
+            self.name,
+            gateway=self._plan.gateway,
+            images=module_images(),
+            tags=dict(self._plan.tags),
+            environment={
+                module: {
+                    "TAKTGATE_METRICS_ADDRESS": self._plan.gateway,
+                    "TAKTGATE_METRICS_PORT": str(port),
+                }
+                for module, port in _METRICS_PORTS.items()
+            },
+            volumes={_HOST_CONFIG: self._config},
+            restart_backoff_s=RESTART_BACKOFF_S,
+        )
+        self._tasks = [
+            asyncio.create_task(self._follow_plc(self._plc), name=f"{self.name} PLC events"),
+            asyncio.create_task(self._follow_camera(), name=f"{self.name} camera events"),
+        ]
+
+    async def stop(self) -> None:
+        """End PLC and camera; the modules end with the cloud."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for process in (self._plc, self._camera):
+            if process is not None:
+                await process.stop()
+
+    async def until_parts(self, count: int) -> None:
+        """Wait until *count* parts have been closed."""
+        async with self._part_closed:
+            await self._part_closed.wait_for(lambda: len(self.tally.parts) >= count)
+
+    def look_for_faults(self) -> None:
+        """Take note of module processes that ended since the last look."""
+        self.tally.faults.extend(self._watch.look())
+
+    def take_telemetry(self, telemetry: Telemetry) -> None:
+        """Take the writer's word on a part, which names the lane and the model."""
+        if telemetry.device != self.name or telemetry.output != OUTCOMES.output:
+            return
+        outcome = decode(Outcome, telemetry.payload)
+        self.tally.lanes[outcome.trigger_id] = outcome.lane
+        if outcome.model is not None:
+            self.tally.models[outcome.trigger_id] = {
+                "name": outcome.model.name,
+                "version": outcome.model.version,
+                "digest": outcome.model.digest,
+            }
+
+    @property
+    def _config(self) -> Path:
+        return self._directory / self.name / "etc"
+
+    def _write_config(self) -> None:
+        """Write what a plant would edit: our `config/` with this station's addresses."""
+        self._config.mkdir(parents=True, exist_ok=True)
+        shipped = REPOSITORY_ROOT / "config"
+        for name in _CONFIG_FILES:
+            copy = shutil.copytree if (shipped / name).is_dir() else shutil.copyfile
+            copy(shipped / name, self._config / name)
+        station = yaml.safe_load((shipped / "station.yaml").read_text(encoding="utf-8"))
+        station["station"] = self.name
+        station["device_class"] = DEVICE_CLASS
+        station["plc"]["address"] = self.plc.address
+        station["camera"]["address"] = self._camera.frames_address
+        station["lanes"]["local"] = self._options.local_lane
+        (self._config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
+
+    async def _follow_plc(self, plc: LineProcess) -> None:
+        while True:
+            event = await plc.events.get()
+            if event["event"] == "part":
+                self.tally.parts.append(_part_of(event))
+                async with self._part_closed:
+                    self._part_closed.notify_all()
+            elif event["event"] in ("finished", "ended"):
+                self.finished.set()
+
+    async def _follow_camera(self) -> None:
+        while True:
+            event = await self._camera.events.get()
+            if event["event"] == "exposed":
+                self.tally.truth[event["trigger_id"]] = event["label"]
+
+
+def module_images() -> ProcessImages:
+    """Return the commands that stand in for our three images: the modules of this checkout."""
+    modules = REPOSITORY_ROOT / "modules"
+    return ProcessImages(
+        commands={
+            f"taktgate-{name.replace('_', '-')}": (sys.executable, str(modules / name / "main.py"))
+            for name in (INFERENCE, PLC_WRITER, MODEL_STAGER)
+        }
+    )
+
+
+def _part_of(event: Mapping[str, Any]) -> Part:
+    return Part(
+        trigger_id=event["trigger_id"],
+        trigger_ns=event["trigger_ns"],
+        verdict=Verdict(event["verdict"]),
+        reason=event["reason"],
+        gate=event["gate"],
+        why=event["why"],
+        ack_ms=event["ack_ms"],
+        second_verdict=event["second_verdict"],
+        unsafe=event["unsafe"],
+        unexplained=event["unexplained"],
+    )

@@ -1,0 +1,98 @@
+"""The local world of a demo: one folder, one loopback network, one cloud, some stations."""
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from taktgate.standin.azure.cloud import LocalCloud
+from taktgate.standin.azure.device_link import Telemetry
+from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.samples import SampleLine, fill_repository
+from taktgate.standin.demo.station import LocalStation, StationPlan
+
+_LONGEST_DIRECTORY: Final = 45
+"""Unix socket paths end at 107 characters, and ours lie a few folders down."""
+
+
+class WorldError(RuntimeError):
+    """The local world cannot be set up as asked."""
+
+
+class World:
+    """A cloud and its stations while they run."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.cloud = cloud
+        self.stations: dict[str, LocalStation] = {}
+
+    def take_telemetry(self, telemetry: Telemetry) -> None:
+        """Hand a message that reached the hub to the station it came from."""
+        station = self.stations.get(telemetry.device)
+        if station is not None:
+            station.take_telemetry(telemetry)
+
+
+@contextlib.asynccontextmanager
+async def local_world(
+    options: DemoOptions,
+    line: SampleLine,
+    *,
+    versions: Sequence[str],
+    stations: Mapping[str, Mapping[str, Any]],
+) -> AsyncIterator[World]:
+    """Run a cloud with *versions* of the line's model in its repository, and *stations*.
+
+    Args:
+        options: what the run was asked to do.
+        line: images and model.
+        versions: what the model repository offers.
+        stations: device tags by station name.
+
+    Raises:
+        WorldError: the folder's path is too long for unix sockets.
+        PortInUseError: an address of the world is taken.
+        SampleMissingError: a bundle is not in this checkout.
+        StandinStartError: a camera or a PLC did not come up.
+    """
+    with _working_folder(options.directory) as directory:
+        network = LoopbackNetwork(options.network) if options.network else free_loopback_network()
+        cloud = LocalCloud(
+            directory,
+            address=network.address(1),
+            on_telemetry=lambda telemetry: world.take_telemetry(telemetry),
+        )
+        world = World(cloud)
+        fill_repository(cloud.registry.directory, line, *versions)
+        async with cloud, contextlib.AsyncExitStack() as stack:
+            for number, (name, tags) in enumerate(stations.items()):
+                plan = StationPlan(
+                    name=name,
+                    gateway=network.address(number + 2),
+                    tags=tags,
+                    images=options.images or line.images,
+                    seed=options.seed + number,
+                )
+                world.stations[name] = station = LocalStation(plan, options, directory)
+                stack.push_async_callback(station.stop)
+                await station.start(cloud)
+            yield world
+
+
+@contextlib.contextmanager
+def _working_folder(asked: Path | None) -> Iterator[Path]:
+    if asked is None:
+        with tempfile.TemporaryDirectory(
+            prefix="taktgate-", ignore_cleanup_errors=True
+        ) as temporary:
+            yield Path(temporary)
+        return
+    folder = asked.resolve()
+    if len(str(folder)) > _LONGEST_DIRECTORY:
+        raise WorldError(
+            f"--keep {folder}: the path must be at most {_LONGEST_DIRECTORY} characters"
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder

@@ -1,0 +1,286 @@
+"""edgeHub's protocol, byte by byte: what it refuses, and that a bad client harms nobody else."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from taktgate.standin.azure import mqtt, sas
+from taktgate.standin.azure.cloud import HUB_HOSTNAME
+from taktgate.standin.azure.cloud_thread import CloudThread
+from taktgate.standin.azure.edgehub import EdgeHubSettings
+from taktgate.standin.azure.errors import PortInUseError
+from taktgate.standin.azure.local_device import LocalDevice
+from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.process_images import ProcessImages
+
+DEVICE = "station-1"
+TIMEOUT_S = 5.0
+ACK_TIMEOUT_S = 0.2
+NO_IMAGES = ProcessImages(commands={})
+INPUTS = f"devices/{DEVICE}/modules/b/inputs/#"
+EVENTS = f"devices/{DEVICE}/modules/a/messages/events/%24.on=out"
+ROUTES = {
+    "a-b": {
+        "route": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")',
+        "timeToLiveSecs": 1,
+    }
+}
+P = TypeVar("P", bound=mqtt.Packet)
+
+
+class RawClient:
+    """An MQTT client that does what it is told, right or wrong."""
+
+    def __init__(self, world: CloudThread, address: str, module: str) -> None:
+        context = ssl.create_default_context(cafile=str(world.cloud.ca_file))
+        plain = socket.create_connection((address, 8883), TIMEOUT_S)
+        self._socket = context.wrap_socket(plain, server_hostname=address)
+        self._decoder = mqtt.Decoder()
+        self._received: list[mqtt.Packet] = []
+        self.module = module
+
+    def send(self, packet: mqtt.Packet) -> None:
+        self._socket.sendall(mqtt.encode(packet))
+
+    def send_raw(self, data: bytes) -> None:
+        self._socket.sendall(data)
+
+    def read(self, kind: type[P]) -> P:
+        while not self._received:
+            data = self._socket.recv(65536)
+            assert data, "connection closed"
+            self._received += self._decoder.feed(data)
+        packet = self._received.pop(0)
+        assert isinstance(packet, kind)
+        return packet
+
+    def is_closed_by_peer(self) -> bool:
+        try:
+            return self._socket.recv(1) == b""
+        except ConnectionError:
+            return True
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def connect(self, key: bytes, *, lifetime_s: int = 60) -> mqtt.ConnAck:
+        resource = f"{HUB_HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
+        self.send(
+            mqtt.Connect(
+                client_id=f"{DEVICE}/{self.module}",
+                username=f"{HUB_HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
+                password=sas.make(resource, key=key, lifetime_s=lifetime_s),
+            )
+        )
+        return self.read(mqtt.ConnAck)
+
+
+Open = Callable[..., RawClient]
+
+
+@pytest.fixture(scope="module")
+def network() -> LoopbackNetwork:
+    return free_loopback_network()
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
+) -> Iterator[CloudThread]:
+    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def device(world: CloudThread, network: LoopbackNetwork) -> LocalDevice:
+    settings = EdgeHubSettings(ack_timeout_s=ACK_TIMEOUT_S)
+    device = world.run(
+        world.cloud.add_device(
+            DEVICE, gateway=network.address(2), images=NO_IMAGES, edgehub=settings
+        )
+    )
+    configure(world, {"schemaVersion": "1.2", "routes": ROUTES})
+    for module in ("a", "b"):
+        world.call(device.link.ensure_module, module)
+    return device
+
+
+@pytest.fixture
+def open_client(world: CloudThread, network: LoopbackNetwork) -> Iterator[Open]:
+    clients: list[RawClient] = []
+
+    def open_one(module: str) -> RawClient:
+        clients.append(RawClient(world, network.address(2), module))
+        return clients[-1]
+
+    yield open_one
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def connected(device: LocalDevice, open_client: Open) -> Open:
+    def connect(module: str) -> RawClient:
+        client = open_client(module)
+        assert client.connect(key_of(device, module)).code == mqtt.ACCEPTED
+        return client
+
+    return connect
+
+
+def key_of(device: LocalDevice, module: str) -> bytes:
+    key = device.link.module_key(module)
+    assert key is not None
+    return key
+
+
+def configure(world: CloudThread, desired: dict[str, Any]) -> None:
+    patch = {"properties": {"desired": desired}}
+    world.call(world.cloud.hub.change_twin, DEVICE, "$edgeHub", patch)
+
+
+def listen(client: RawClient) -> None:
+    client.send(mqtt.Subscribe(packet_id=1, filters=((INPUTS, 1),)))
+    assert client.read(mqtt.SubAck).codes == (1,)
+
+
+def publish(client: RawClient, payload: bytes) -> None:
+    client.send(mqtt.Publish(topic=EVENTS, payload=payload, qos=1, packet_id=7))
+    assert client.read(mqtt.PubAck).packet_id == 7
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x30\xff\xff\xff\xff\x01",
+        b"\x30\x80\x80\x40",
+        mqtt.encode(mqtt.Publish(topic="no/such/topic", qos=1, packet_id=1)),
+        mqtt.encode(mqtt.Publish(topic=EVENTS, qos=2, packet_id=1)),
+        mqtt.encode(
+            mqtt.Publish(topic=EVENTS.replace("modules/a", "modules/b"), qos=1, packet_id=1)
+        ),
+        mqtt.encode(mqtt.Publish(topic="$iothub/methods/res/200/?$rid=zz", payload=b"{")) + b"\x00",
+    ],
+    ids=["http", "endless length", "too large", "topic", "qos 2", "other module", "reserved type"],
+)
+def test_bad_bytes_close_that_connection_only(connected: Open, data: bytes) -> None:
+    good, bad = connected("b"), connected("a")
+    bad.send_raw(data)
+    assert bad.is_closed_by_peer()
+    good.send(mqtt.PingReq())
+    good.read(mqtt.PingResp)
+
+
+def test_first_packet_must_be_connect(device: LocalDevice, open_client: Open) -> None:
+    client = open_client("a")
+    client.send(mqtt.PingReq())
+    assert client.is_closed_by_peer()
+
+
+@pytest.mark.parametrize(("module", "lifetime_s"), [("b", 60), ("a", -1)])
+def test_wrong_or_expired_token_is_refused(
+    device: LocalDevice, open_client: Open, module: str, lifetime_s: int
+) -> None:
+    client = open_client("a")
+    assert client.connect(key_of(device, module), lifetime_s=lifetime_s).code == mqtt.UNAUTHORIZED
+    assert client.is_closed_by_peer()
+
+
+def test_foreign_topics_cannot_be_subscribed(connected: Open) -> None:
+    client = connected("a")
+    client.send(mqtt.Subscribe(packet_id=1, filters=((INPUTS, 1), ("$iothub/methods/POST/#", 1))))
+    assert client.read(mqtt.SubAck).codes == (mqtt.SUBSCRIPTION_FAILED, 1)
+
+
+def test_one_message_is_in_flight_and_comes_again_without_receipt(connected: Open) -> None:
+    sender, receiver = connected("a"), connected("b")
+    listen(receiver)
+    publish(sender, b"1")
+    publish(sender, b"2")
+    first = receiver.read(mqtt.Publish)
+    again = receiver.read(mqtt.Publish)
+    assert (first.payload, first.dup, again.payload, again.dup) == (b"1", False, b"1", True)
+    assert again.packet_id == first.packet_id
+    receiver.send(mqtt.PubAck(packet_id=first.packet_id))
+    second = receiver.read(mqtt.Publish)
+    assert second.payload == b"2"
+    receiver.send(mqtt.PubAck(packet_id=second.packet_id))
+
+
+def test_message_in_flight_is_first_on_the_next_connection(connected: Open) -> None:
+    sender, receiver = connected("a"), connected("b")
+    listen(receiver)
+    publish(sender, b"1")
+    publish(sender, b"2")
+    receiver.read(mqtt.Publish)
+    receiver.close()
+    returned = connected("b")
+    payloads = []
+    for _ in range(2):
+        message = returned.read(mqtt.Publish)
+        payloads.append((message.payload, message.dup))
+        returned.send(mqtt.PubAck(packet_id=message.packet_id))
+    assert payloads == [(b"1", True), (b"2", False)]
+
+
+def test_message_older_than_its_routes_ttl_is_not_delivered(connected: Open) -> None:
+    connected("b").close()
+    sender = connected("a")
+    publish(sender, b"old")
+    time.sleep(1.1)
+    publish(sender, b"new")
+    receiver = connected("b")
+    message = receiver.read(mqtt.Publish)
+    assert message.payload == b"new"
+    receiver.send(mqtt.PubAck(packet_id=message.packet_id))
+
+
+def test_one_bad_route_refuses_the_whole_configuration(
+    world: CloudThread, connected: Open
+) -> None:
+    good = 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/other")'
+    bad = "FROM /messages/* WHERE temp > 100 INTO $upstream"
+    configure(world, {"routes": {"a-b": good, "hot": bad}})
+    status = world.cloud.hub.identity(DEVICE, "$edgeHub").reported["lastDesiredStatus"]
+    assert status["code"] == 400
+    assert "cannot compare text with number" in status["description"]
+    assert bad in status["description"]
+    sender, receiver = connected("a"), connected("b")
+    publish(sender, b"by the old route")
+    message = receiver.read(mqtt.Publish)
+    assert "/inputs/in/" in message.topic
+    receiver.send(mqtt.PubAck(packet_id=message.packet_id))
+    configure(world, {"routes": {**ROUTES, "hot": None}})
+    status = world.cloud.hub.identity(DEVICE, "$edgeHub").reported["lastDesiredStatus"]
+    assert status["code"] == 200
+
+
+def test_second_device_on_a_gateway_is_refused_clearly(
+    world: CloudThread, device: LocalDevice, network: LoopbackNetwork
+) -> None:
+    address = network.address(2)
+    with pytest.raises(PortInUseError, match=f"{address}:8883 is in use; rule: .*SDK fixes"):
+        world.run(world.cloud.add_device("station-2", gateway=address, images=NO_IMAGES))
+    assert world.cloud.hub.query("SELECT COUNT() AS n FROM devices")[1] == [{"n": 1}]
+
+
+def test_without_port_443_only_module_methods_are_missing(
+    world: CloudThread, network: LoopbackNetwork, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = network.address(3)
+    with socket.socket() as holder:
+        holder.bind((address, 443))
+        holder.listen()
+        added = world.run(
+            world.cloud.add_device("station-3", gateway=address, images=NO_IMAGES)
+        )
+    assert added.edgehub.is_running
+    assert not added.edgehub.methods_https_available
+    assert [r.message for r in caplog.records if "443" in r.message] == [
+        "no direct methods between modules: port 443 of the gateway cannot be bound"
+    ]

@@ -1,0 +1,267 @@
+"""AzureHub, the modules' own client, on the local edgeHub: outages, twins, methods, age limits."""
+
+import gc
+import os
+import queue
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from taktgate.edge.azure_hub import AzureHub
+from taktgate.edge.hub import (
+    DesiredTwin,
+    HubClient,
+    HubEvent,
+    HubSettings,
+    InputMessage,
+    LinkFatal,
+    LinkState,
+    MethodCall,
+    MethodRefusedError,
+)
+from taktgate.standin.azure.certificates import create_authority
+from taktgate.standin.azure.cloud_thread import CloudThread
+from taktgate.standin.azure.local_device import LocalDevice
+from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.process_images import ProcessImages
+
+DEVICE = "station-1"
+TIMEOUT_S = 10.0
+LONG_S = 60.0
+FAST = HubSettings(
+    retry_min_s=0.05, retry_max_s=0.1, operation_timeout_s=2.0, fatal_after_refusals=3
+)
+EDGEHUB: dict[str, Any] = {
+    "schemaVersion": "1.2",
+    "routes": {
+        "a": 'FROM /messages/modules/a/outputs/out INTO BrokeredEndpoint("/modules/b/inputs/in")',
+        "b": 'FROM /messages/modules/b/outputs/out INTO BrokeredEndpoint("/modules/b/inputs/in")',
+    },
+    "storeAndForwardConfiguration": {"timeToLiveSecs": 7200},
+}
+E = TypeVar("E", bound=HubEvent)
+# paho 1.6.1 leaves sockets to the collector: its wake-up pair at each reconnect, and its connection
+# when the TLS handshake fails.
+reconnects = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning"
+)
+
+
+class Agent:
+    """A module's agent as far as its hub client sees it: one inbox."""
+
+    def __init__(self, module: str, settings: HubSettings) -> None:
+        self.inbox: queue.Queue[HubEvent] = queue.Queue()
+        self._waiting: list[HubEvent] = []
+        self.hub: HubClient = AzureHub(settings)
+        self.module = module
+        self.hub.start(self.inbox.put)
+
+    def next(self, kind: type[E], *, timeout_s: float = TIMEOUT_S) -> E:
+        """Return the next event of *kind*; others wait for their turn."""
+        for index, event in enumerate(self._waiting):
+            if isinstance(event, kind):
+                del self._waiting[index]
+                return event
+        deadline = time.monotonic() + timeout_s
+        while True:
+            event = self.inbox.get(timeout=max(0.0, deadline - time.monotonic()))
+            if isinstance(event, kind):
+                return event
+            self._waiting.append(event)
+
+
+Agents = Callable[..., Agent]
+
+
+@pytest.fixture(scope="module")
+def network() -> LoopbackNetwork:
+    return free_loopback_network()
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
+) -> Iterator[CloudThread]:
+    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def device(world: CloudThread, network: LoopbackNetwork) -> LocalDevice:
+    device = world.run(
+        world.cloud.add_device(
+            DEVICE, gateway=network.address(2), images=ProcessImages(commands={})
+        )
+    )
+    desired = {"properties": {"desired": EDGEHUB}}
+    world.call(world.cloud.hub.change_twin, DEVICE, "$edgeHub", desired)
+    return device
+
+
+@pytest.fixture
+def agents(
+    world: CloudThread, device: LocalDevice, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Agents]:
+    started: list[Agent] = []
+
+    def start(module: str, settings: HubSettings = FAST) -> Agent:
+        for name, value in world.run(device.environment(module)).items():
+            monkeypatch.setenv(name, value)
+        agent = Agent(module, settings)
+        started.append(agent)
+        agent.next(LinkState)
+        return agent
+
+    yield start
+    for agent in started:
+        agent.hub.stop()
+
+
+def change_desired(world: CloudThread, module: str, desired: dict[str, Any]) -> None:
+    patch = {"properties": {"desired": desired}}
+    world.call(world.cloud.hub.change_twin, DEVICE, module, patch)
+
+
+def reported(world: CloudThread, module: str) -> dict[str, Any]:
+    return dict(world.cloud.hub.identity(DEVICE, module).reported)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline, "condition did not become true in time"
+        time.sleep(0.01)
+
+
+def test_messages_keep_their_order(agents: Agents) -> None:
+    sender, receiver = agents("a"), agents("b")
+    for number in range(200):
+        assert sender.hub.send("out", b"%d" % number, properties={"k": "v"}, ttl_s=LONG_S)
+    messages = [receiver.next(InputMessage) for _ in range(200)]
+    assert [int(each.payload) for each in messages] == list(range(200))
+    assert (messages[0].input, messages[0].properties["k"]) == ("in", "v")
+
+
+def test_desired_document_is_always_whole(world: CloudThread, agents: Agents) -> None:
+    world.run(world.cloud.devices[DEVICE].environment("c"))
+    change_desired(world, "c", {"model": {"name": "weld", "version": "1"}})
+    agent = agents("c")
+    first = agent.next(DesiredTwin)
+    assert first.document == {"model": {"name": "weld", "version": "1"}}
+    change_desired(world, "c", {"model": {"version": "2"}, "repository": "http://r"})
+    second = agent.next(DesiredTwin)
+    assert second.document == {
+        "model": {"name": "weld", "version": "2"},
+        "repository": "http://r",
+    }
+    change_desired(world, "c", {"model": None})
+    third = agent.next(DesiredTwin)
+    assert third.document == {"repository": "http://r"}
+    assert first.version < second.version < third.version
+
+
+@reconnects
+def test_outage_costs_only_what_expired(
+    world: CloudThread, device: LocalDevice, agents: Agents
+) -> None:
+    agent = agents("b")
+    agent.next(DesiredTwin)
+    agent.hub.report({"phase": "idle", "old": {"x": 1}})
+    world.run(device.edgehub.stop())
+    assert not agent.next(LinkState).connected
+    agent.hub.send("out", b"too old", ttl_s=0.05)
+    agent.hub.send("out", b"still good", ttl_s=LONG_S)
+    agent.hub.report({"phase": "busy", "old": None})
+    change_desired(world, "b", {"while": "away"})
+    time.sleep(0.1)
+    world.run(device.edgehub.start())
+    assert agent.next(LinkState).connected
+    assert agent.next(DesiredTwin).document == {"while": "away"}
+    assert agent.next(InputMessage).payload == b"still good"
+    wait_until(lambda: reported(world, "b") == {"phase": "busy"})
+    wait_until(lambda: agent.hub.counters.sent == 1)
+    counters = agent.hub.counters
+    assert (counters.dropped_expired, counters.reconnects) == (1, 1)
+
+
+@reconnects
+def test_message_waits_in_edgehub_for_a_module_that_is_away(
+    world: CloudThread, device: LocalDevice, agents: Agents
+) -> None:
+    receiver = agents("b")
+    receiver.next(DesiredTwin)
+    receiver.hub.stop()
+    agents("a").hub.send("out", b"kept", ttl_s=LONG_S)
+    wait_until(lambda: len(device.edgehub.session("b").queue) == 1)
+    # The new process's first message comes right after CONNACK, before it has subscribed.
+    assert agents("b").next(InputMessage).payload == b"kept"
+
+
+def test_method_is_answered_from_the_inbox(world: CloudThread, agents: Agents) -> None:
+    agent = agents("b")
+    agent.next(DesiredTwin)
+    call = world.cloud.hub.invoke(
+        DEVICE, "b", "Reset", {"why": "test"}, response_timeout_s=5, connect_timeout_s=0
+    )
+
+    answers: queue.Queue[Any] = queue.Queue()
+    caller = threading.Thread(target=lambda: answers.put(world.run(call)))
+    caller.start()
+    method = agent.next(MethodCall)
+    assert (method.name, method.payload) == ("Reset", {"why": "test"})
+    method.respond(202, {"done": True})
+    answer = answers.get(timeout=TIMEOUT_S)
+    caller.join(TIMEOUT_S)
+    assert (answer.status, answer.payload) == (202, {"done": True})
+
+
+def test_module_that_is_away_refuses_a_method(device: LocalDevice, agents: Agents) -> None:
+    if not device.edgehub.methods_https_available:
+        pytest.skip("port 443 of the gateway cannot be bound here; the SDK fixes the number")
+    agent = agents("a")
+    with pytest.raises(MethodRefusedError):
+        agent.hub.invoke("nobody", "Reset", None, timeout_s=5.0)
+
+
+def test_full_outbox_refuses_the_newest(agents: Agents) -> None:
+    hub = AzureHub(HubSettings(outbox_capacity=2))
+    assert hub.send("out", b"1", ttl_s=LONG_S)
+    assert hub.send("out", b"2", ttl_s=LONG_S)
+    assert not hub.send("out", b"3", ttl_s=LONG_S)
+    assert hub.counters.refused_full == 1
+
+
+@reconnects
+def test_certificate_of_a_new_authority_is_fatal(
+    world: CloudThread, device: LocalDevice, agents: Agents, network: LoopbackNetwork
+) -> None:
+    agent = agents("b")
+    directory = world.cloud.directory / "other-ca"
+    context = create_authority(directory).server_context("other", [network.address(2)])
+    world.run(device.edgehub.stop())
+    genuine, device.edgehub._tls = device.edgehub._tls, context
+    try:
+        world.run(device.edgehub.start())
+        assert "certificate" in agent.next(LinkFatal).reason.lower()
+    finally:
+        world.run(device.edgehub.stop())
+        device.edgehub._tls = genuine
+        world.run(device.edgehub.start())
+    agent.hub.stop()
+    del agent
+    gc.collect()
+
+
+def test_packets_leave_at_once(agents: Agents) -> None:
+    """A chain receive-then-send pays 40 ms a hop without TCP_NODELAY; see the SDK's paho 1.6.1."""
+    agents("b")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        connection = socket.create_connection(server.getsockname())
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        connection.close()
+    assert os.environ["IOTEDGE_MODULEID"] == "b"

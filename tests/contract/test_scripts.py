@@ -1,0 +1,224 @@
+"""The commands of this project: they set up what they need, once, and say what is wrong."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPTS = ("bootstrap", "test", "check", "demo", "lock", "build_images", "replay_images")
+
+# A Python that makes a .venv as far as the bootstrap looks: each call is written to $CALLS.
+FAKE_PYTHON = r"""#!/usr/bin/env bash
+printf 'python %s\n' "$*" >>"$CALLS"
+case "$*" in
+    *sys.version_info*) exit "${UNSUITABLE:-0}" ;;
+    *sys.executable*) printf '%s\n' "$0" ;;
+    -V) printf 'Python 3.11.0\n' ;;
+    "-m venv"*)
+        mkdir -p "${!#}/bin"
+        cp "$0" "${!#}/bin/python"
+        printf 'version = 3.11.0\n' >"${!#}/pyvenv.cfg"
+        printf '#!/usr/bin/env bash\nprintf "uv %%s\\n" "$*" >>"$CALLS"\nexit "${UV_EXIT:-0}"\n' \
+            >"${!#}/bin/uv"
+        chmod +x "${!#}/bin/uv"
+        ;;
+    *"--requirement requirements/dev.txt"*) exit "${PIP_EXIT:-0}" ;;
+esac
+"""
+
+
+class Checkout:
+    """A copy of what the bootstrap needs, with a fake Python on PATH."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.calls_file = root / "calls"
+        (root / "scripts").mkdir(parents=True)
+        shutil.copy(ROOT / "scripts/bootstrap", root / "scripts")
+        shutil.copytree(ROOT / "requirements", root / "requirements")
+        shutil.copy(ROOT / "pyproject.toml", root)
+        tools = root / "tools"
+        tools.mkdir()
+        (tools / "python3.11").write_text(FAKE_PYTHON, encoding="utf-8")
+        (tools / "python3.11").chmod(0o755)
+
+    def start(self, **environment: str) -> "subprocess.Popen[str]":
+        path = f"{self.root / 'tools'}:/usr/bin:/bin"
+        return subprocess.Popen(
+            [str(self.root / "scripts/bootstrap")],
+            env={"PATH": path, "HOME": str(self.root), "CALLS": str(self.calls_file)} | environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def bootstrap(self, **environment: str) -> tuple[int, str]:
+        process = self.start(**environment)
+        _, errors = process.communicate(timeout=30)
+        return process.returncode, errors
+
+    def calls(self) -> list[str]:
+        """Return what was called since the last look."""
+        calls = self.calls_file.read_text(encoding="utf-8").splitlines()
+        self.calls_file.write_text("", encoding="utf-8")
+        return calls
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path / "a checkout")
+
+
+class TestBootstrap:
+    def test_installs_by_hash_and_without_fetching_a_build_tool(self, checkout: Checkout) -> None:
+        assert checkout.bootstrap()[0] == 0
+        installs = [call for call in checkout.calls() if " install " in call]
+        assert len(installs) == 4
+        for call in installs[:-1]:
+            assert "--require-hashes" in call
+        for call in installs[-2:]:
+            assert "--no-build-isolation" in call
+        assert installs[-1].endswith("--no-deps --no-build-isolation --editable .")
+
+    def test_second_start_calls_nothing(self, checkout: Checkout) -> None:
+        checkout.bootstrap()
+        checkout.calls()
+        assert checkout.bootstrap() == (0, "")
+        assert checkout.calls() == []
+
+    @pytest.mark.parametrize("changed", ["requirements/dev.txt", "pyproject.toml"])
+    def test_changed_pin_is_installed(self, checkout: Checkout, changed: str) -> None:
+        checkout.bootstrap()
+        checkout.calls()
+        with (checkout.root / changed).open("a", encoding="utf-8") as file:
+            file.write("# changed\n")
+        assert checkout.bootstrap()[0] == 0
+        assert any("--editable ." in call for call in checkout.calls())
+
+    def test_failed_installation_is_repaired_by_the_next_start(self, checkout: Checkout) -> None:
+        assert checkout.bootstrap(UV_EXIT="1", PIP_EXIT="1")[0] != 0
+        assert not (checkout.root / ".venv/taktgate-bootstrap.sha256").exists()
+        assert checkout.bootstrap()[0] == 0
+        assert (checkout.root / ".venv/taktgate-bootstrap.sha256").exists()
+
+    def test_pip_does_it_when_uv_cannot(self, checkout: Checkout) -> None:
+        code, errors = checkout.bootstrap(UV_EXIT="1")
+        assert code == 0
+        assert "uv failed, trying the same with pip" in errors
+        pip = [call for call in checkout.calls() if call.startswith("python -m pip --python")]
+        assert any("--require-hashes" in call and "dev.txt" in call for call in pip)
+
+    def test_two_at_once_install_once(self, checkout: Checkout) -> None:
+        both = [checkout.start(), checkout.start()]
+        for process in both:
+            process.communicate(timeout=30)
+        assert [process.returncode for process in both] == [0, 0]
+        assert sum("--editable ." in call for call in checkout.calls()) == 1
+
+    def test_unsuitable_python_is_refused_in_one_line(self, checkout: Checkout) -> None:
+        code, errors = checkout.bootstrap(UNSUITABLE="1", PYTHON="python3.11")
+        assert code == 1
+        assert errors.splitlines() == [
+            "bootstrap: needs Python 3.11, 3.12 or 3.13 on PATH (tried: python3.11);"
+            " set PYTHON to one"
+        ]
+        assert not (checkout.root / ".venv").exists()
+
+    def test_moved_checkout_is_set_up_again(self, checkout: Checkout) -> None:
+        checkout.bootstrap()
+        checkout.calls()
+        moved = checkout.root.with_name("moved")
+        checkout.root.rename(moved)
+        checkout.root = moved
+        checkout.calls_file = moved / "calls"
+        assert checkout.bootstrap()[0] == 0
+        assert any("--editable ." in call for call in checkout.calls())
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_script_is_executable_and_parses(name: str) -> None:
+    path = ROOT / "scripts" / name
+    assert os.access(path, os.X_OK)
+    subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+@pytest.mark.parametrize("name", ["test", "demo", "check", "lock"])
+def test_script_sets_up_what_it_needs(name: str) -> None:
+    assert "scripts/bootstrap" in (ROOT / "scripts" / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["test", "demo"])
+def test_onnx_runtime_never_phones_home(name: str) -> None:
+    text = (ROOT / "scripts" / name).read_text(encoding="utf-8")
+    assert "export ORT_DISABLE_TELEMETRY=1" in text
+
+
+@pytest.mark.parametrize(
+    ("broken", "headline"),
+    [
+        ("ruff", "lint (ruff check)"),
+        ("mypy", "types (mypy --strict)"),
+        ("lint-imports", "imports (lint-imports)"),
+    ],
+)
+def test_check_runs_everything_and_names_what_failed(
+    tmp_path: Path, broken: str, headline: str
+) -> None:
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/check", tmp_path / "scripts")
+    (tmp_path / "scripts/bootstrap").write_text("#!/bin/sh\n", encoding="utf-8")
+    (tmp_path / "scripts/bootstrap").chmod(0o755)
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for folder in ("src", "modules", "tests"):
+        (tmp_path / folder).mkdir()
+    for tool in ("ruff", "mypy", "lint-imports"):
+        fake = tmp_path / ".venv/bin" / tool
+        fake.write_text(f"#!/bin/sh\nexit {int(tool == broken)}\n", encoding="utf-8")
+        fake.chmod(0o755)
+    done = subprocess.run(
+        [str(tmp_path / "scripts/check")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert len(re.findall(r"^== [a-z]+ \(", done.stdout, re.M)) == 4, "all four ran"
+    assert f"== FAILED: {headline}" in done.stdout
+
+
+def test_ci_runs_the_same_commands_as_people() -> None:
+    assert "scripts/test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+    workflow = (ROOT / ".github/workflows/edge-ci.yml").read_text(encoding="utf-8")
+    called = set(re.findall(r"(?<![\w./-])scripts/([\w.]+)", workflow))
+    assert {"test", "check"} <= called
+    assert all((ROOT / "scripts" / name).exists() for name in called)
+
+
+def test_workflow_is_one_that_github_takes() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema"]
+    workflow = str(ROOT / ".github/workflows/edge-ci.yml")
+    subprocess.run([*command, "vendor.github-workflows", workflow], check=True)
+
+
+def test_dev_container_has_the_same_python_and_commands() -> None:
+    content = json.loads((ROOT / ".devcontainer/devcontainer.json").read_text(encoding="utf-8"))
+    assert content["postCreateCommand"] == "scripts/bootstrap"
+    assert re.search(r"python:3\.11-bookworm$", content["image"])
+    assert content["remoteEnv"]["ORT_DISABLE_TELEMETRY"] == "1"
+
+
+def test_this_suite_runs_on_a_supported_python() -> None:
+    assert (3, 11) <= sys.version_info[:2] <= (3, 13)
+
+
+def test_every_process_of_the_data_plane_is_kept_from_the_cloud() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = project["tool"]["importlinter"]["contracts"]
+    (contract,) = [one for one in contracts if one["name"].startswith("the data plane")]
+    processes = (ROOT / "src/taktgate").glob("*/*_process.py")
+    names = {f"taktgate.{path.parent.name}.{path.stem}" for path in processes}
+    control_plane = {name for name in names if re.search(r"\.(agent|stager)_process$", name)}
+    assert names - control_plane == set(contract["source_modules"])
