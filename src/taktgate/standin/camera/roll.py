@@ -1,0 +1,60 @@
+"""The images that will come down the line, read ahead: a trigger does not wait for a disk."""
+
+import asyncio
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from taktgate.standin.imagesets.port import ImageSet
+
+_READ_AHEAD: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """One image, ready to be sent."""
+
+    image: str
+    label: str
+    width: int
+    height: int
+    channels: int
+    pixels: bytes
+    crc32: int
+
+
+class Roll:
+    """Hands out the pictures of a set in the line's order; a few are always prepared."""
+
+    def __init__(self, imageset: ImageSet, order: Iterator[int]) -> None:
+        self._imageset = imageset
+        self._order = order
+        self._prepared: asyncio.Queue[Picture] = asyncio.Queue(_READ_AHEAD)
+
+    async def fill(self) -> None:
+        """Keep pictures prepared until cancelled; reading happens in a thread of its own.
+
+        Raises:
+            ImageSetError: an image cannot be read.
+        """
+        for index in self._order:
+            await self._prepared.put(await asyncio.to_thread(self._develop, index))
+
+    async def next(self) -> Picture:
+        """Return the next picture; it waits only when triggers come faster than images are read."""
+        return await self._prepared.get()
+
+    def _develop(self, index: int) -> Picture:
+        item = self._imageset.item(index)
+        pixels = item.pixels.tobytes()
+        height, width = item.pixels.shape[:2]
+        return Picture(
+            image=item.id,
+            label=item.label,
+            width=width,
+            height=height,
+            channels=len(pixels) // (width * height),
+            pixels=pixels,
+            crc32=zlib.crc32(pixels),
+        )

@@ -1,0 +1,5 @@
+"""The PLC of the local world: a line program on a controller's tags, scanned like a ladder.
+
+Read in this order: `ladder` (the one rule), `watchdog`, `part` (one part until its gate), `program`
+(one scan), `audit` (judges the program from the raw writes), `scan` (the task that turns it).
+"""

@@ -1,0 +1,64 @@
+"""What the vision side said of itself over time, from its raw writes to VIS01_Sts."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from taktgate.plc.tags import STATUS
+from taktgate.standin.line.raw_members import flag, number
+from taktgate.standin.logix.memory import LoggedWrite
+
+_LONG_AGO = -(2**62)
+_FOR_EVER = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Period:
+    """The time between two writes, in which nothing changed."""
+
+    start_ns: int
+    end_ns: int
+    ready: bool
+    beat_ns: int
+    """When the heartbeat last changed."""
+
+
+class StatusHistory:
+    """Answers whether the vision side was up at a time."""
+
+    def __init__(self, writes: Sequence[LoggedWrite]) -> None:
+        self._periods = tuple(_periods(writes))
+
+    def was_up(self, start_ns: int, end_ns: int, *, watchdog_ns: int) -> bool:
+        """Tell whether it was ready, with a live heartbeat, at any time meanwhile."""
+        return any(
+            period.ready and max(period.start_ns, start_ns) - period.beat_ns < watchdog_ns
+            for period in self._within(start_ns, end_ns)
+        )
+
+    def was_down(self, start_ns: int, end_ns: int, *, watchdog_ns: int) -> bool:
+        """Tell whether it was not ready, or its heartbeat stood still, at any time meanwhile."""
+        return any(
+            not period.ready or min(period.end_ns, end_ns) - period.beat_ns >= watchdog_ns
+            for period in self._within(start_ns, end_ns)
+        )
+
+    def was_beating(self, at_ns: int, *, watchdog_ns: int) -> bool:
+        """Tell whether the heartbeat was alive at a time."""
+        return any(at_ns - period.beat_ns < watchdog_ns for period in self._within(at_ns, at_ns))
+
+    def _within(self, start_ns: int, end_ns: int) -> Iterator[Period]:
+        for period in self._periods:
+            if period.start_ns <= end_ns and period.end_ns >= start_ns:
+                yield period
+
+
+def _periods(writes: Sequence[LoggedWrite]) -> Iterator[Period]:
+    start_ns, ready, beat_ns = _LONG_AGO, False, _LONG_AGO
+    beat: int | None = None
+    for write in writes:
+        yield Period(start_ns=start_ns, end_ns=write.at_ns, ready=ready, beat_ns=beat_ns)
+        heartbeat = number(STATUS, write.content, "Heartbeat")
+        if beat is not None and heartbeat != beat:
+            beat_ns = write.at_ns
+        start_ns, ready, beat = write.at_ns, flag(STATUS, write.content, "Ready"), heartbeat
+    yield Period(start_ns=start_ns, end_ns=_FOR_EVER, ready=ready, beat_ns=beat_ns)

@@ -1,0 +1,482 @@
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.plc.tags import DECISIONS, ERROR_CODES, RESULT_SLOTS, TAGS, slot_of
+from taktgate.standin.line.ladder import Contact, Rule, Rung, accepts
+from taktgate.standin.line.program import LineProgram, LineSettings
+from taktgate.standin.line.scan import ScanTask, Wiring
+from taktgate.standin.line.tags_view import ResultSlot
+from taktgate.standin.logix.memory import TagMemory, symbols_of
+from taktgate.standin.logix.router import Router
+
+MS: Final = 1_000_000
+BASE: Final = 1000
+FIRST: Final = BASE + 1
+SCAN: Final = 5
+START_NS: Final = 50_000 * MS
+
+
+class Line:
+    """A line whose clock the test turns. Parts come every 100 ms, beginning 100 ms after Ready."""
+
+    def __init__(
+        self,
+        *,
+        rule: Rule = accepts,
+        presets: LineSettings = LineSettings(),  # noqa: B008
+    ) -> None:
+        self.now = START_NS
+        self.memory = TagMemory(symbols_of(TAGS), clock=lambda: self.now)
+        self.router = Router(self.memory)
+        self.events: list[dict[str, Any]] = []
+        self.pulses: list[tuple[int, int]] = []
+        self.program = LineProgram(presets, base=BASE, rule=rule)
+        wiring = Wiring(pulse_trigger=self._pulse, publish=self.events.append)
+        self.task = ScanTask(self.program, self.memory, wiring, scan_ms=SCAN)
+        self.heartbeat = 0
+        self.is_alive = True
+        self.is_ready = True
+        self.seq = 0
+
+    def _pulse(self, trigger_id: int) -> None:
+        assert self.memory.load("VIS01_Cmd", "TriggerId") == trigger_id, "written before the pulse"
+        self.pulses.append((trigger_id, self.now))
+
+    def go(self, milliseconds: int) -> None:
+        """Let time pass, with a scan every 5 ms and a vision heartbeat every 100 ms."""
+        for _ in range(milliseconds // SCAN):
+            self.now += SCAN * MS
+            if self.is_alive and self.now // MS % 100 == 0:
+                self.heartbeat += 1
+                self.write("VIS01_Sts", "Heartbeat", self.heartbeat)
+                self.write("VIS01_Sts", "Ready", self.is_ready)
+            self.task.scan(self.now)
+
+    @contextmanager
+    def between_scans(self, milliseconds: int) -> Iterator[None]:
+        """Do something a little after a scan and before the next."""
+        self.now += milliseconds * MS
+        yield
+        self.now -= milliseconds * MS
+
+    def until_trigger(self, parts: int = 1, rate: float = 10.0) -> None:
+        self.program.production.run(parts=parts, rate=rate, wait_ready_s=1.0)
+        while not self.pulses:
+            self.go(SCAN)
+
+    def write(self, tag: str, member: str, value: int, slot: int | None = None) -> None:
+        """Write one member as a client does, through the router and into the log."""
+        path = _symbol(tag) + (b"" if slot is None else bytes((0x28, slot))) + _symbol(member)
+        is_bool = isinstance(value, bool)
+        data = struct.pack("<HHB" if is_bool else "<HHi", 0xC1 if is_bool else 0xC4, 1, value)
+        reply = self.router.answer(bytes((0x4D, len(path) // 2)) + path + data, 500)
+        assert reply[2] == 0
+
+    def result(
+        self, verdict: Verdict, reason: Reason = Reason.NONE, part: int = FIRST, **members: int
+    ) -> None:
+        """Write a whole result for *part*, Valid last; *members* replace what would be right."""
+        self.seq += 1
+        right: dict[str, int] = {
+            "Valid": False,
+            "SeqBegin": self.seq,
+            "TriggerId": part,
+            "Decision": DECISIONS[verdict],
+            "Pass": verdict is Verdict.PASS,
+            "Reject": verdict is not Verdict.PASS,
+            "Late": verdict is Verdict.LATE,
+            "ErrorCode": ERROR_CODES[reason],
+            "SeqEnd": self.seq,
+        }
+        for member, value in {**right, "Valid": True, **members}.items():
+            self.write("VIS01_Result", member, value, slot_of(part))
+
+    def closed(self) -> dict[str, Any]:
+        """Let the part reach its gate, and return its record."""
+        self.go(400)
+        (record,) = [event for event in self.events if event["event"] == "part"]
+        return record
+
+    def command(self, member: str) -> int | float | bool:
+        return self.memory.load("VIS01_Cmd", member)
+
+
+def _symbol(name: str) -> bytes:
+    return bytes((0x91, len(name))) + name.encode() + b"\0" * (len(name) % 2)
+
+
+@pytest.fixture
+def line() -> Line:
+    line = Line()
+    line.until_trigger()
+    return line
+
+
+def facts(record: dict[str, Any]) -> tuple[Any, ...]:
+    return record["verdict"], record["reason"], record["gate"], record["why"]
+
+
+CLEAN: Final = {"unsafe": False, "unexplained": False}
+
+
+def test_a_pass_in_time_opens_the_gate_and_is_acknowledged(line: Line) -> None:
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(5)
+    assert line.command("AckSeq") == 1
+    record = line.closed()
+
+    assert facts(record) == ("PASS", "NONE", "accept", "ACCEPTED")
+    assert (record["ack_ms"], record["result_seq"]) == (45.0, 1)
+    assert record["trigger_ns"] == line.pulses[0][1]
+    assert record["gate_ns"] - record["trigger_ns"] == 300 * MS
+    assert record.items() >= {**CLEAN, "second_verdict": False, "late_write": False}.items()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (Verdict.FAIL, Reason.NONE),
+        (Verdict.NO_DECISION, Reason.TIMEOUT),
+        (Verdict.NO_DECISION, Reason.MODEL_ERROR),
+        (Verdict.LATE, Reason.EXPIRED),
+    ],
+)
+def test_any_other_verdict_leaves_the_gate_at_rest_with_its_reason(
+    line: Line, verdict: Verdict, reason: Reason
+) -> None:
+    line.go(40)
+    line.result(verdict, reason)
+    record = line.closed()
+
+    assert facts(record) == (verdict, reason, "reject", Contact.DECISION)
+    assert record["ack_ms"] == 45.0
+    assert record.items() >= CLEAN.items()
+
+
+def test_a_silent_part_is_closed_as_no_decision(line: Line) -> None:
+    record = line.closed()
+
+    assert facts(record) == ("NO_DECISION", "SILENT", "reject", Contact.VALID)
+    assert (record["ack_ms"], record["result_seq"]) == (None, 0)
+    assert record.items() >= CLEAN.items()
+
+
+def test_a_pass_after_the_deadline_counts_as_late(line: Line) -> None:
+    line.go(200)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert facts(record) == ("LATE", "EXPIRED", "reject", Contact.DEADLINE)
+    assert (record["late_write"], record["ack_ms"]) == (True, None)
+    assert line.command("AckSeq") == 0
+    assert record.items() >= CLEAN.items()
+
+
+def test_the_writers_own_late_answer_keeps_its_reason(line: Line) -> None:
+    line.go(230)
+    line.result(Verdict.NO_DECISION, Reason.NO_VERDICT)
+
+    assert facts(line.closed()) == ("NO_DECISION", "NO_VERDICT", "reject", Contact.DEADLINE)
+
+
+def test_a_reject_before_the_deadline_revokes_a_pass(line: Line) -> None:
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(100)
+    line.result(Verdict.NO_DECISION, Reason.CONFLICT)
+    record = line.closed()
+
+    assert facts(record) == ("NO_DECISION", "CONFLICT", "reject", "REVOKED")
+    assert record["second_verdict"]
+    assert record.items() >= CLEAN.items()
+
+
+def test_a_reject_in_the_last_scan_before_the_deadline_still_revokes(line: Line) -> None:
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(155)
+    with line.between_scans(4):
+        line.result(Verdict.FAIL)
+    record = line.closed()
+
+    assert facts(record)[2:] == ("reject", "REVOKED")
+    assert record.items() >= CLEAN.items()
+
+
+def test_a_pass_does_not_undo_a_reject(line: Line) -> None:
+    line.go(40)
+    line.result(Verdict.FAIL)
+    line.go(40)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert facts(record)[:3] == ("FAIL", "NONE", "reject")
+    assert record["second_verdict"]
+    assert record.items() >= CLEAN.items()
+
+
+def test_the_same_result_again_is_no_second_verdict(line: Line) -> None:
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(20)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert facts(record)[2] == "accept"
+    assert not record["second_verdict"]
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ({"Valid": False}, Contact.VALID),
+        ({"SeqEnd": 99}, Contact.SEQUENCE),
+        ({"TriggerId": FIRST - RESULT_SLOTS}, Contact.TRIGGER_ID),
+    ],
+)
+def test_a_torn_foreign_or_unfinished_result_is_none(
+    line: Line, members: dict[str, Any], why: Contact
+) -> None:
+    line.go(40)
+    line.result(Verdict.PASS, **members)
+    record = line.closed()
+
+    assert facts(record) == ("NO_DECISION", "SILENT", "reject", why)
+    assert record.items() >= CLEAN.items()
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"Reject": True}, {"Late": True}, {"Pass": False}, {"Decision": 2}, {"Decision": 3}],
+)
+def test_a_result_that_contradicts_itself_is_no_decision(
+    line: Line, members: dict[str, Any]
+) -> None:
+    line.go(40)
+    line.result(Verdict.PASS, **members)
+    record = line.closed()
+
+    assert facts(record)[:3] == ("NO_DECISION", "CONTRACT", "reject")
+    assert record.items() >= CLEAN.items()
+
+
+def test_an_old_pass_in_the_slot_is_cleared_by_the_trigger() -> None:
+    line = Line()
+    line.result(Verdict.PASS, part=FIRST)
+    line.until_trigger()
+
+    assert facts(line.closed()) == ("NO_DECISION", "SILENT", "reject", Contact.VALID)
+
+
+def test_results_of_before_the_start_are_cleared_by_the_first_scan() -> None:
+    line = Line()
+    for slot in range(RESULT_SLOTS):
+        line.write("VIS01_Result", "Valid", True, slot)
+    line.go(SCAN)
+
+    assert not any(line.memory.load("VIS01_Result", "Valid", slot) for slot in range(RESULT_SLOTS))
+
+
+def test_hb_fault_is_set_until_the_first_heartbeat_change_and_again_400_ms_after_the_last() -> None:
+    line = Line()
+    line.is_alive = False
+    line.write("VIS01_Sts", "Heartbeat", 77)
+    line.go(1000)
+    assert line.command("HbFault") is True
+    line.write("VIS01_Sts", "Heartbeat", 78)
+    line.go(5)
+    assert line.command("HbFault") is False
+    line.go(395)
+    assert line.command("HbFault") is False
+    line.go(5)
+    assert line.command("HbFault") is True
+
+
+def test_a_pass_is_not_acted_on_when_the_heartbeat_stands_still_at_the_gate() -> None:
+    line = Line(presets=LineSettings(gate_delay_ms=500))
+    line.until_trigger()
+    line.is_alive = False
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(200)
+    record = line.closed()
+
+    assert facts(record) == ("PASS", "NONE", "reject", Contact.COMM_OK)
+    assert record.items() >= CLEAN.items()
+
+
+def test_a_pass_without_ready_is_rejected_and_explained(line: Line) -> None:
+    line.write("VIS01_Sts", "Ready", False)
+    line.is_ready = False
+    line.go(40)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert facts(record) == ("PASS", "NONE", "reject", Contact.READY)
+    assert record.items() >= CLEAN.items()
+
+
+def test_parts_keep_coming_whatever_the_vision_side_does(line: Line) -> None:
+    line = Line()
+    line.until_trigger(parts=20)
+    line.is_alive = False
+    line.go(3000)
+
+    parts = [event for event in line.events if event["event"] == "part"]
+    assert [part["trigger_id"] for part in parts] == list(range(FIRST, FIRST + 20))
+    gaps = {after[1] - before[1] for before, after in pairwise(line.pulses)}
+    assert gaps == {100 * MS}
+    finished = line.events[-1]
+    assert finished["event"] == "finished"
+    assert sum(finished["verdicts"].values()) == finished["parts"] == 20
+    assert line.command("Enable") is False
+
+
+def test_the_first_part_waits_for_the_vision_side_but_not_for_ever() -> None:
+    line = Line()
+    line.is_alive = False
+    line.program.production.run(parts=1, rate=10, wait_ready_s=2.0)
+    line.go(2000)
+    assert not line.pulses
+    assert line.command("Enable") is True
+    line.go(200)
+    assert len(line.pulses) == 1
+
+
+def test_a_scan_that_comes_late_loses_no_part_and_does_not_bunch_them() -> None:
+    line = Line()
+    line.until_trigger(parts=10)
+    line.now += 1000 * MS
+    line.go(1500)
+
+    times = [at for _, at in line.pulses]
+    assert len(times) == 10
+    assert min(after - before for before, after in pairwise(times)) >= 50 * MS
+
+
+def test_states_are_told_once_per_change(line: Line) -> None:
+    line.is_alive = False
+    line.go(1000)
+
+    states = [(e["comm_ok"], e["ready"]) for e in line.events if e["event"] == "state"]
+    assert states == [(False, False), (True, True), (False, True)]
+
+
+actions = st.lists(
+    st.tuples(
+        st.integers(15, 120),
+        st.sampled_from([*Verdict, None]),
+        st.booleans(),
+        st.sampled_from([{}, {"SeqEnd": -1}, {"Reject": True}, {"TriggerId": 5}, {"Pass": False}]),
+    ),
+    max_size=6,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(actions)
+def test_the_audit_agrees_with_the_ladder_whatever_is_written(
+    written: list[tuple[int, Verdict | None, bool, dict[str, Any]]],
+) -> None:
+    line = Line()
+    line.until_trigger()
+    for wait_ms, verdict, ready, members in written:
+        line.go(wait_ms)
+        with line.between_scans(wait_ms % SCAN):
+            line.write("VIS01_Sts", "Ready", ready)
+            if verdict is None:
+                line.is_alive = not line.is_alive
+            else:
+                line.result(verdict, **members)
+    record = line.closed()
+
+    assert record.items() >= CLEAN.items(), record
+    assert line.task.counters.parts == sum(line.task.counters.verdicts.values()) == 1
+
+
+def without(contact: Contact) -> Rule:
+    """Return the rung with one contact bridged."""
+
+    def broken(
+        slot: ResultSlot, *, part_id: int, comm_ok: bool, ready: bool, deadline_done: bool
+    ) -> Rung:
+        rung = accepts(
+            slot, part_id=part_id, comm_ok=comm_ok, ready=ready, deadline_done=deadline_done
+        )
+        left = tuple(found for found in rung.open_contacts if found is not contact)
+        return replace(rung, open_contacts=left)
+
+    return broken
+
+
+@pytest.mark.parametrize(
+    ("contact", "members"),
+    [
+        (Contact.VALID, {"Valid": False}),
+        (Contact.SEQUENCE, {"SeqEnd": 99}),
+        (Contact.TRIGGER_ID, {"TriggerId": FIRST - RESULT_SLOTS}),
+        (Contact.DECISION, {"Decision": 0}),
+    ],
+)
+def test_the_audit_finds_out_a_ladder_with_a_bridged_contact(
+    contact: Contact, members: dict[str, Any]
+) -> None:
+    line = Line(rule=without(contact))
+    line.until_trigger()
+    line.go(40)
+    line.result(Verdict.PASS, **members)
+    record = line.closed()
+
+    assert record["gate"] == "accept"
+    assert record["unsafe"]
+    assert line.task.counters.unsafe == 1
+
+
+def test_the_audit_finds_out_a_ladder_that_does_not_ask_for_ready() -> None:
+    line = Line(rule=without(Contact.READY))
+    line.until_trigger()
+    line.is_ready = False
+    line.write("VIS01_Sts", "Ready", False)
+    line.go(40)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert (record["gate"], record["unsafe"], record["unexplained"]) == ("accept", False, True)
+
+
+def test_the_audit_finds_out_a_ladder_that_never_opens() -> None:
+    def shut(
+        slot: ResultSlot, *, part_id: int, comm_ok: bool, ready: bool, deadline_done: bool
+    ) -> Rung:
+        return Rung(open_contacts=(Contact.VALID,))
+
+    line = Line(rule=shut)
+    line.until_trigger()
+    line.go(40)
+    line.result(Verdict.PASS)
+    record = line.closed()
+
+    assert (record["gate"], record["unsafe"], record["unexplained"]) == ("reject", False, True)
+
+
+@pytest.mark.parametrize(
+    ("presets", "rule"),
+    [
+        ({"deadline_ms": 5}, "deadline_ms must be"),
+        ({"gate_delay_ms": 210}, "gate_delay_ms must be at least"),
+        ({"watchdog_ms": 50}, "watchdog_ms must be"),
+    ],
+)
+def test_impossible_presets_are_refused_by_name(presets: dict[str, int], rule: str) -> None:
+    with pytest.raises(ValueError, match=rule):
+        LineSettings(**presets)
