@@ -16,6 +16,8 @@ EXIT_NOT_CLEAN: Final = 1
 EXIT_CANNOT_START: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
+_LOG_WIDTH: Final = 140
+
 _EPILOG: Final = """
 exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could not start;
 130 interrupted
@@ -90,17 +92,20 @@ def _run_checked(options: DemoOptions) -> int:
     from rich.console import Console
 
     from taktgate.standin.azure.errors import PortInUseError
+    from taktgate.standin.control.commands import ControlError
     from taktgate.standin.control.process import StandinStartError
     from taktgate.standin.demo.canary import run_canary
     from taktgate.standin.demo.line_run import run_line
     from taktgate.standin.demo.samples import SampleMissingError
     from taktgate.standin.demo.world import WorldError
 
-    console = Console(highlight=False)
+    # A log keeps its lines whole; a terminal knows its own width.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     job = run_canary if options.canary else run_line
+    refusals = (ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError)
     try:
         figures = asyncio.run(_until_signalled(lambda: job(options, console)))
-    except (PortInUseError, SampleMissingError, StandinStartError, WorldError) as error:
+    except refusals as error:
         sys.stderr.write(f"taktgate demo: {error}\n")
         return EXIT_CANNOT_START
     except (asyncio.CancelledError, KeyboardInterrupt):

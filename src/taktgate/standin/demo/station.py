@@ -28,7 +28,7 @@ from taktgate.standin.line.process import LineProcess
 RESTART_BACKOFF_S: Final = 1.0
 """edgeAgent waits 10 s before the first restart; nobody wants to watch that in a demo."""
 _METRICS_PORTS: Final = {INFERENCE: 9601, PLC_WRITER: 9602, MODEL_STAGER: 9603}
-_CONFIG_FILES: Final = ("guardrails.yaml", "trusted_keys")
+_CONFIG_FILES: Final = ("guardrails.yaml", "device_compatibility_matrix.yaml", "trusted_keys")
 _HOST_CONFIG: Final = "/etc/taktgate"
 
 

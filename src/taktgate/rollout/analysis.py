@@ -1,0 +1,134 @@
+"""What the stations' reports say about a model. Pure.
+
+Four answers, not two: a measurement that failed is an ERROR, too little data is INCONCLUSIVE, and
+neither is success. A failure that was seen stands, whatever else could not be measured.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from taktgate.contracts.codec import ContractError, parse
+from taktgate.contracts.twins import InspectionReported, StagerReported, StagingPhase
+from taktgate.rollout.plan import Ring
+
+
+class StationState(StrEnum):
+    """What one station reports about the order."""
+
+    PENDING = "pending"
+    """Nothing yet: offline, staging, or in its trial."""
+    CONFIRMED = "confirmed"
+    """The model earned this station's trust."""
+    ROLLED_BACK = "rolledBack"
+    """The station went back by itself."""
+    NOT_STAGED = "notStaged"
+    """The stager gave the order up, or the digest is blocked there."""
+    UNREADABLE = "unreadable"
+    """The report breaks the contract: this station cannot be measured."""
+
+
+BAD = frozenset({StationState.ROLLED_BACK, StationState.NOT_STAGED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Station:
+    """One station of a ring."""
+
+    device_id: str
+    ring: str
+    state: StationState
+    detail: str = ""
+
+
+class Outcome(StrEnum):
+    """What may be concluded about a ring."""
+
+    SUCCESSFUL = "successful"
+    FAILED = "failed"
+    ERROR = "error"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assessment:
+    """The conclusion, why, and the figures behind it."""
+
+    outcome: Outcome
+    reason: str
+    figures: dict[str, int]
+    """Stations by state, and `stations` for all."""
+
+
+def read_station(
+    device_id: str,
+    ring: str,
+    order: str,
+    *,
+    inspection: Mapping[str, Any] | None,
+    stager: Mapping[str, Any] | None,
+) -> Station:
+    """Return what the two reported sections of one station say about *order*."""
+    try:
+        judged = None if inspection is None else parse(InspectionReported, inspection)
+        staging = None if stager is None else parse(StagerReported, stager)
+    except ContractError as error:
+        state, detail = StationState.UNREADABLE, str(error)
+    else:
+        state, detail = _state(judged, staging, order)
+    return Station(device_id=device_id, ring=ring, state=state, detail=detail)
+
+
+def assess(ring: Ring, stations: Sequence[Station]) -> Assessment:
+    """Return what *stations*, all that the layer targets, say by the rules of *ring*."""
+    count = Counter(its.state for its in stations)
+    figures = {"stations": len(stations), **{its.value: count[its] for its in StationState}}
+    outcome, reason = _conclude(ring, stations, count)
+    return Assessment(outcome=outcome, reason=reason, figures=figures)
+
+
+def _conclude(
+    ring: Ring, stations: Sequence[Station], count: Counter[StationState]
+) -> tuple[Outcome, str]:
+    bad = [its for its in stations if its.state in BAD]
+    if len(bad) > ring.failed_max:
+        return Outcome.FAILED, f"{len(bad)} failed, allowed {ring.failed_max}: {_names(bad)}"
+    unreadable = [its for its in stations if its.state is StationState.UNREADABLE]
+    if unreadable:
+        return Outcome.ERROR, f"reports cannot be read: {_names(unreadable)}"
+    own = sum(its.ring == ring.name for its in stations)
+    if own < ring.stations_min:
+        return Outcome.INCONCLUSIVE, f"{own} stations in the ring, needed {ring.stations_min}"
+    confirmed = count[StationState.CONFIRMED]
+    figures = f"{confirmed} of {len(stations)} stations confirmed"
+    if confirmed < ring.confirmed_share * len(stations):
+        return Outcome.INCONCLUSIVE, f"{figures}, needed {ring.confirmed_share:.0%}"
+    return Outcome.SUCCESSFUL, figures
+
+
+def _state(
+    judged: InspectionReported | None, staging: StagerReported | None, order: str
+) -> tuple[StationState, str]:
+    """A rollback outweighs a confirmation: a guardrail may strike after the trial."""
+    if judged is not None and judged.lastRollback is not None:
+        rollback = judged.lastRollback
+        if rollback.order == order:
+            return StationState.ROLLED_BACK, f"{rollback.reason}: {rollback.message}"
+    if judged is not None and judged.confirmedOrder == order:
+        return StationState.CONFIRMED, f"on {judged.live.version}" if judged.live else ""
+    if staging is None or staging.order != order:
+        return StationState.PENDING, "has not taken the order up"
+    said = f"{staging.lastError.reason}: {staging.lastError.message}" if staging.lastError else ""
+    if staging.phase in (StagingPhase.FAILED, StagingPhase.BLOCKED):
+        return StationState.NOT_STAGED, said or staging.phase
+    if staging.phase is StagingPhase.STAGED and judged is not None:
+        return StationState.PENDING, f"staged, inspection {judged.phase}"
+    return StationState.PENDING, " ".join(filter(None, (staging.phase, said)))
+
+
+def _names(stations: Iterable[Station]) -> str:
+    listed = [f"{its.device_id} ({its.detail})" for its in stations]
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more

@@ -1,0 +1,96 @@
+"""The stager's loop: mail, work, report. To go on with an order, it needs no hub and no network."""
+
+import logging
+from typing import Final
+
+from taktgate.edge.hub import HubClient
+from taktgate.staging.errors import RetriedError, SupersededError
+from taktgate.staging.journal import Journal
+from taktgate.staging.mailbox import Mailbox
+from taktgate.staging.orders import POLL_S, OrderDesk
+from taktgate.staging.reporting import Reporter
+from taktgate.staging.stager import Stager
+
+log = logging.getLogger(__name__)
+
+EXIT_LINK_FATAL: Final = 4
+
+
+class LinkLostForGoodError(RuntimeError):
+    """The hub client cannot recover in this process."""
+
+
+class StagerAgent:
+    """One thread that does everything; the hub's threads only fill the mailbox."""
+
+    def __init__(
+        self,
+        *,
+        hub: HubClient,
+        desk: OrderDesk,
+        stager: Stager,
+        journal: Journal,
+        reporter: Reporter,
+    ) -> None:
+        self._hub = hub
+        self._desk = desk
+        self._stager = stager
+        self._journal = journal
+        self._reporter = reporter
+        self._mailbox = Mailbox()
+
+    def run(self) -> int:
+        """Work until SIGTERM raises SystemExit, or until the link is lost for good (returns 4)."""
+        self._hub.start(self._mailbox.put)
+        try:
+            self._recover()
+            while True:
+                pause_s = self.step()
+                self._mailbox.wait(pause_s)
+        except LinkLostForGoodError as error:
+            log.critical("ending, to be started anew", extra={"error": str(error)})
+            return EXIT_LINK_FATAL
+        finally:
+            self._hub.stop()
+
+    def step(self) -> float:
+        """Read the mail, do what can be done, report it; return how long to wait for mail.
+
+        Raises:
+            LinkLostForGoodError: the hub client cannot recover in this process.
+        """
+        self._read_mail()
+        pause_s = self._desk.work(self._check)
+        self._report()
+        return min(pause_s, POLL_S)
+
+    def _recover(self) -> None:
+        """Clear up after the last run; what hinders that is reported by the work that follows."""
+        try:
+            self._stager.recover()
+        except RetriedError as error:
+            log.warning("could not clear up", extra={"error": str(error)})
+
+    def _check(self) -> None:
+        """Between pieces of long work: report it, and see whether it is still wanted.
+
+        Raises:
+            SupersededError: the twin asks for something else by now.
+            LinkLostForGoodError: the hub client cannot recover in this process.
+        """
+        self._read_mail()
+        self._report()
+        if self._desk.has_newer_order:
+            raise SupersededError("the twin asks for something else by now")
+
+    def _read_mail(self) -> None:
+        mail = self._mailbox.take()
+        if mail.twin is not None:
+            self._desk.take(mail.twin)
+        for call in mail.calls:
+            call.respond(404, {"error": f"model_stager has no direct method {call.name!r}"})
+        if mail.fatal is not None:
+            raise LinkLostForGoodError(mail.fatal)
+
+    def _report(self) -> None:
+        self._reporter.tell(self._desk.report(), self._journal.announced)

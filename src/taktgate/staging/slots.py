@@ -1,0 +1,189 @@
+"""The slots volume: one folder per bundle, named after its digest, never changed once announced.
+
+A folder appears under its final name only when every byte of it is on the disk and verified there.
+Why folders by digest, and not A/B: docs/adr/0003-slots.md.
+"""
+
+from collections.abc import Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from taktgate.bundle import layout
+from taktgate.bundle.archive import unpack
+from taktgate.bundle.errors import BundleError, DeviceUnknownError, KeyFileError
+from taktgate.bundle.manifest import Manifest
+from taktgate.bundle.verification import VerifiedBundle
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.twins import ModelOrder
+from taktgate.staging.disk import Disk
+from taktgate.staging.errors import GateError, OtherModelError
+from taktgate.staging.gate import Gate
+
+SLOT_PREFIX: Final = "slot-"
+SPOOL_SUFFIX: Final = ".download"
+PARTIAL_SUFFIX: Final = ".partial"
+DAMAGED_SUFFIX: Final = ".damaged"
+_LEFTOVERS: Final = (SPOOL_SUFFIX, PARTIAL_SUFFIX, DAMAGED_SUFFIX, ".tmp")
+_DIGEST_CHARACTERS: Final = 16
+
+_OUR_FAULT: Final = (KeyFileError, DeviceUnknownError)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelved:
+    """A verified bundle in its slot."""
+
+    model: ModelRef
+    slot: str
+
+
+def slot_name(digest: str) -> str:
+    """Return the name of the slot for the bundle with *digest* ("sha256:...")."""
+    return SLOT_PREFIX + digest.partition(":")[2][:_DIGEST_CHARACTERS]
+
+
+class Slots:
+    """Puts bundles into slots, finds them there, and takes out what nobody needs."""
+
+    def __init__(self, root: Path, *, disk: Disk, gate: Gate) -> None:
+        self._root = root
+        self._disk = disk
+        self._gate = gate
+
+    def check_gate(self) -> None:
+        """See whether anything can be verified at all.
+
+        Raises:
+            GateError: our keys or device facts are not usable.
+        """
+        try:
+            self._gate.check_self()
+        except BundleError as error:
+            raise GateError(error) from error
+
+    def spool_path(self, order: ModelOrder) -> Path:
+        """Return where the download for *order* goes."""
+        return self._root / f".{order.name}-{order.version}{SPOOL_SUFFIX}"
+
+    def names(self) -> frozenset[str]:
+        """Return the names of all slots."""
+        return frozenset(entry.name for entry in self._root.glob(f"{SLOT_PREFIX}*"))
+
+    def find(self, order: ModelOrder) -> Shelved | None:
+        """Return the slot that holds what *order* names and verifies now, or None.
+
+        A name and version stand for one bundle for good: the registry never replaces one.
+
+        Raises:
+            GateError: our keys or device facts are not usable.
+        """
+        for name in sorted(self.names()):
+            if self._claims(name, order):
+                found = self.verified(name)
+                if found is not None:
+                    return found
+        return None
+
+    def verified(self, name: str) -> Shelved | None:
+        """Return the slot *name*, or None when it is gone or does not verify any more.
+
+        Raises:
+            GateError: our keys or device facts are not usable, which says nothing about the slot.
+        """
+        try:
+            bundle = self._verify(self._root / name)
+        except BundleError:
+            return None
+        return _shelved(bundle) if slot_name(bundle.digest) == name else None
+
+    def unpack(self, archive: Path, order: ModelOrder) -> VerifiedBundle:
+        """Return the bundle in *archive*, unpacked beside the slots and verified on the disk.
+
+        Raises:
+            BundleError: it is damaged, not trusted or not for this device.
+            OtherModelError: it is not the one that *order* names.
+            GateError: our keys or device facts are not usable.
+            OSError: the disk refused.
+        """
+        partial = self._root / f".{order.name}-{order.version}{PARTIAL_SUFFIX}"
+        self._disk.remove(partial)
+        self._disk.make_folder(partial)
+        unpack(archive, partial, write=self._disk.write)
+        if (golden := partial / layout.GOLDEN).is_dir():
+            self._disk.sync_folder(golden)
+        self._disk.sync_folder(partial)
+        bundle = self._verify(partial)
+        said = (bundle.manifest.name, bundle.manifest.version)
+        if said != (order.name, order.version):
+            raise OtherModelError(
+                f"manifest says {said[0]} {said[1]}, ordered is {order.name} {order.version}"
+            )
+        return bundle
+
+    def shelve(self, bundle: VerifiedBundle) -> Shelved:
+        """Give the unpacked *bundle* its slot, durably.
+
+        A folder of that name that does not verify is moved aside: nobody may load it anyway.
+
+        Raises:
+            GateError: our keys or device facts are not usable.
+            OSError: the disk refused.
+        """
+        shelved = _shelved(bundle)
+        slot = self._root / shelved.slot
+        if slot.exists():
+            if self.verified(shelved.slot) is not None:
+                return shelved
+            aside = slot.with_name(f".{shelved.slot}{DAMAGED_SUFFIX}")
+            self._disk.remove(aside)
+            self._disk.rename(slot, aside)
+        self._disk.rename(bundle.directory, slot)
+        self._disk.sync_folder(self._root)
+        return shelved
+
+    def collect(self, keep: Set[str]) -> frozenset[str]:
+        """Remove all slots but those in *keep*; return the names of the removed ones.
+
+        A slot loses its name first: half a slot never looks like one.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        doomed = self.names() - keep
+        for name in sorted(doomed):
+            aside = self._root / f".{name}{DAMAGED_SUFFIX}"
+            self._disk.remove(aside)
+            self._disk.rename(self._root / name, aside)
+            self._disk.remove(aside)
+        return doomed
+
+    def sweep(self) -> None:
+        """Remove what interrupted work has left behind.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for entry in sorted(self._root.glob(".*")):
+            if entry.name.endswith(_LEFTOVERS):
+                self._disk.remove(entry)
+
+    def _verify(self, folder: Path) -> VerifiedBundle:
+        try:
+            return self._gate.verify(folder)
+        except _OUR_FAULT as error:
+            raise GateError(error) from error
+
+    def _claims(self, name: str, order: ModelOrder) -> bool:
+        """Tell cheaply whether slot *name* claims to be what *order* names; it may lie."""
+        try:
+            manifest = Manifest.parse((self._root / name / layout.MANIFEST).read_bytes())
+        except (OSError, BundleError):
+            return False
+        return (manifest.name, manifest.version) == (order.name, order.version)
+
+
+def _shelved(bundle: VerifiedBundle) -> Shelved:
+    manifest = bundle.manifest
+    model = ModelRef(name=manifest.name, version=manifest.version, digest=bundle.digest)
+    return Shelved(model=model, slot=slot_name(bundle.digest))

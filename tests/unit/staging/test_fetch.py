@@ -1,0 +1,180 @@
+import http.server
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from taktgate.contracts.twins import ModelOrder
+from taktgate.staging.errors import (
+    DeniedError,
+    NotFoundError,
+    StagingError,
+    TooLargeError,
+    TooSlowError,
+    UnreachableError,
+)
+from taktgate.staging.fetch import FetchLimits, UrlFetcher, bundle_url, public_part
+from taktgate.staging.states import Request
+
+CONTENT = b"bundle" * 1000
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+Serve = Callable[[Answer], str]
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Return what starts a web server that gives one answer, and returns its URL."""
+    servers: list[http.server.ThreadingHTTPServer] = []
+
+    def start(answer: Answer) -> str:
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_address[1]}/b"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def content(length: int | None = len(CONTENT)) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        if length is not None:
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        handler.wfile.write(CONTENT)
+
+    return answer
+
+
+def status(code: int, **headers: str) -> Answer:
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        for name, value in headers.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    return answer
+
+
+def fetched(url: str, **limits: float) -> bytes:
+    return b"".join(UrlFetcher(limits=FetchLimits(**limits)).fetch(url))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("length", [len(CONTENT), None])
+def test_content_comes_whole(serve: Serve, length: int | None) -> None:
+    assert fetched(serve(content(length))) == CONTENT
+
+
+def test_a_file_url_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "a b.bundle"
+    path.write_bytes(CONTENT)
+    assert fetched(path.as_uri()) == CONTENT
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (404, NotFoundError),
+        (410, NotFoundError),
+        (401, DeniedError),
+        (403, DeniedError),
+        (429, UnreachableError),
+        (500, UnreachableError),
+        (503, UnreachableError),
+    ],
+)
+def test_a_status_becomes_a_typed_error(serve: Serve, code: int, error: type[StagingError]) -> None:
+    with pytest.raises(error, match=str(code)):
+        fetched(serve(status(code)))
+
+
+def test_a_redirect_away_from_the_web_is_denied(serve: Serve) -> None:
+    with pytest.raises(DeniedError, match="redirected"):
+        fetched(serve(status(302, Location="ftp://elsewhere/b")))
+
+
+@pytest.mark.parametrize("length", [len(CONTENT), None])
+def test_more_than_the_limit_is_refused_whether_announced_or_not(
+    serve: Serve, length: int | None
+) -> None:
+    with pytest.raises(TooLargeError):
+        fetched(serve(content(length)), size_bytes=len(CONTENT) - 1)
+
+
+def test_a_connection_that_ends_early_is_tried_again(serve: Serve) -> None:
+    with pytest.raises(UnreachableError, match="6000 of 6001 bytes"):
+        fetched(serve(content(len(CONTENT) + 1)))
+
+
+def test_a_registry_that_falls_silent_is_too_slow(serve: Serve) -> None:
+    over = threading.Event()
+
+    def silence(_: http.server.BaseHTTPRequestHandler) -> None:
+        over.wait(5)
+
+    with pytest.raises(TooSlowError):
+        fetched(serve(silence), stall_s=0.1)
+    over.set()
+
+
+def test_a_download_has_a_limit_as_a_whole(serve: Serve) -> None:
+    def trickle(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        for _ in range(20):
+            handler.wfile.write(b"x" * 300_000)
+            handler.wfile.flush()
+            time.sleep(0.02)
+
+    with pytest.raises(TooSlowError, match="not complete"):
+        fetched(serve(trickle), total_s=0.05)
+
+
+def test_nobody_there_is_unreachable() -> None:
+    with pytest.raises(UnreachableError):
+        fetched("http://127.0.0.1:1/b")
+
+
+def test_no_such_file_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError):
+        fetched((tmp_path / "none").as_uri())
+
+
+def test_a_folder_is_denied(tmp_path: Path) -> None:
+    with pytest.raises(DeniedError):
+        fetched(tmp_path.as_uri())
+
+
+def test_a_file_on_another_host_is_not_found() -> None:
+    with pytest.raises(NotFoundError, match="other host"):
+        fetched("file://elsewhere/b")
+
+
+@pytest.mark.parametrize(
+    ("repository", "url"),
+    [
+        ("https://x", "https://x/weld-seam/1.0.0/cpu.bundle"),
+        ("https://x/models/", "https://x/models/weld-seam/1.0.0/cpu.bundle"),
+        ("https://x/models?sig=s", "https://x/models/weld-seam/1.0.0/cpu.bundle?sig=s"),
+        ("file:///srv", "file:///srv/weld-seam/1.0.0/cpu.bundle"),
+    ],
+)
+def test_a_bundle_lies_under_name_version_and_device_class(repository: str, url: str) -> None:
+    model = ModelOrder(name="weld-seam", version="1.0.0", order="o")
+    assert bundle_url(Request(model=model, repository=repository), "cpu") == url
+
+
+def test_secrets_of_a_url_are_not_reported() -> None:
+    assert public_part("https://me:pw@x:8/m/b?sig=s#f") == "https://x:8/m/b"
