@@ -1,0 +1,1 @@
+"""The model bundle: one signed archive of model, preprocessing, thresholds and proof."""

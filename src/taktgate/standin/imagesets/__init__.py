@@ -1,0 +1,1 @@
+"""Labelled images for the line's camera, for training and for golden sets."""
