@@ -4,6 +4,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -240,9 +241,7 @@ def test_message_older_than_its_routes_ttl_is_not_delivered(connected: Open) -> 
     receiver.send(mqtt.PubAck(packet_id=message.packet_id))
 
 
-def test_one_bad_route_refuses_the_whole_configuration(
-    world: CloudThread, connected: Open
-) -> None:
+def test_one_bad_route_refuses_the_whole_configuration(world: CloudThread, connected: Open) -> None:
     good = 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/other")'
     bad = "FROM /messages/* WHERE temp > 100 INTO $upstream"
     configure(world, {"routes": {"a-b": good, "hot": bad}})
@@ -269,6 +268,17 @@ def test_second_device_on_a_gateway_is_refused_clearly(
     assert world.cloud.hub.query("SELECT COUNT() AS n FROM devices")[1] == [{"n": 1}]
 
 
+def test_second_hub_on_an_address_is_refused_clearly(
+    world: CloudThread, network: LoopbackNetwork, tmp_path: Path
+) -> None:
+    address = network.address(1)
+    with (
+        pytest.raises(PortInUseError, match=f"{address}:8443 is in use; rule: the local IoT Hub"),
+        CloudThread(tmp_path, address=address),
+    ):
+        pass
+
+
 def test_without_port_443_only_module_methods_are_missing(
     world: CloudThread, network: LoopbackNetwork, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,9 +286,7 @@ def test_without_port_443_only_module_methods_are_missing(
     with socket.socket() as holder:
         holder.bind((address, 443))
         holder.listen()
-        added = world.run(
-            world.cloud.add_device("station-3", gateway=address, images=NO_IMAGES)
-        )
+        added = world.run(world.cloud.add_device("station-3", gateway=address, images=NO_IMAGES))
     assert added.edgehub.is_running
     assert not added.edgehub.methods_https_available
     assert [r.message for r in caplog.records if "443" in r.message] == [

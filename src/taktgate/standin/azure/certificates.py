@@ -1,0 +1,138 @@
+"""A throw-away certificate authority and the server certificates of the local world."""
+
+import datetime
+import ipaddress
+import ssl
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+LIFETIME = datetime.timedelta(days=30)
+CLOCK_TOLERANCE = datetime.timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateAuthority:
+    """Signs server certificates; its own certificate is the world's trust bundle."""
+
+    directory: Path
+    key: ec.EllipticCurvePrivateKey
+    certificate: x509.Certificate
+
+    @property
+    def ca_file(self) -> Path:
+        """The PEM file that clients must trust."""
+        return self.directory / "ca.pem"
+
+    @property
+    def trust_bundle(self) -> str:
+        """The CA certificate as PEM text, as the workload API returns it."""
+        return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    def server_context(self, name: str, hosts: Iterable[str]) -> ssl.SSLContext:
+        """Return a server-side TLS context (1.2 or newer) for *hosts* (IP addresses or names)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _signed(
+            subject=name,
+            public_key=key.public_key(),
+            issuer=self.certificate.subject,
+            signer=self.key,
+            is_ca=False,
+            hosts=hosts,
+        )
+        path = self.directory / f"{name}.pem"
+        _write_private(path, _pem_key(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.load_cert_chain(path)
+        return context
+
+
+def create_authority(directory: Path) -> CertificateAuthority:
+    """Create a new certificate authority whose files live in *directory*."""
+    directory.mkdir(parents=True, exist_ok=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Taktgate local test CA")])
+    certificate = _signed(
+        subject="Taktgate local test CA",
+        public_key=key.public_key(),
+        issuer=subject,
+        signer=key,
+        is_ca=True,
+        hosts=(),
+    )
+    authority = CertificateAuthority(directory=directory, key=key, certificate=certificate)
+    authority.ca_file.write_text(authority.trust_bundle, encoding="ascii")
+    return authority
+
+
+def _signed(
+    *,
+    subject: str,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer: x509.Name,
+    signer: ec.EllipticCurvePrivateKey,
+    is_ca: bool,
+    hosts: Iterable[str],
+) -> x509.Certificate:
+    now = datetime.datetime.now(datetime.UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - CLOCK_TOLERANCE)
+        .not_valid_after(now + LIFETIME)
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(_key_usage(is_ca=is_ca), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False
+        )
+    )
+    if not is_ca:
+        server_use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
+        builder = builder.add_extension(server_use, critical=False).add_extension(
+            x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
+        )
+    return builder.sign(signer, hashes.SHA256())
+
+
+def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _general_name(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
+
+
+def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600)
+    path.write_bytes(content)

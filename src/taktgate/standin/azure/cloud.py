@@ -1,0 +1,243 @@
+"""The local Azure as one object: a hub, a model repository and any number of devices.
+
+async with LocalCloud(directory, address=network.address(1)) as cloud:
+    device = await cloud.add_device("station-1", gateway=network.address(2), images=images)
+    cloud.create_deployment(manifest)
+"""
+
+import asyncio
+import base64
+import contextlib
+import json
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from taktgate.standin.azure.certificates import CertificateAuthority, create_authority
+from taktgate.standin.azure.configurations import Configuration
+from taktgate.standin.azure.device_link import Telemetry
+from taktgate.standin.azure.edgeagent import EdgeAgentSettings
+from taktgate.standin.azure.edgeagent_module import ModuleEvent
+from taktgate.standin.azure.edgehub import EdgeHubSettings
+from taktgate.standin.azure.iothub import IotHub
+from taktgate.standin.azure.iothub_rest import IotHubRest
+from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
+from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.registry import RegistryServer
+from taktgate.standin.azure.restart_policy import BackOff
+
+HUB_PORT = 8443
+HUB_HOSTNAME = "taktgate-local.azure-devices.net"
+POLICY = "iothubowner"
+LONGEST_SOCKET_NAME = 40
+
+
+class LocalCloud:
+    """The local Azure. Leaving its context ends modules, then edgeHubs, then the hub."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        address: str,
+        hub_port: int = HUB_PORT,
+        registry_directory: Path | None = None,
+        registry_port: int = 0,
+        evaluation_period_s: float | None = None,
+        on_telemetry: Callable[[Telemetry], None] | None = None,
+    ) -> None:
+        """Prepare a world below *directory*; nothing listens before the context is entered.
+
+        Args:
+            directory: Holds certificates, sockets, volumes, logs and `telemetry.jsonl`.
+            address: The loopback address of hub and model repository.
+            hub_port: The port of IoT Hub's REST interface; 0 takes a free one.
+            registry_directory: The model repository's files; `directory/registry` if not given.
+            registry_port: The repository's port; 0 takes a free one.
+            evaluation_period_s: How often deployments are evaluated; None does it at each change.
+            on_telemetry: Called with each message that reaches the hub.
+        """
+        self.directory = directory
+        self._address = address
+        self._hub_port = hub_port
+        self._registry_port = registry_port
+        self._period_s = evaluation_period_s
+        self._on_telemetry = on_telemetry
+        self._key = secrets.token_bytes(32)
+        self._devices: dict[str, LocalDevice] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stack = contextlib.AsyncExitStack()
+        self._authority: CertificateAuthority | None = None
+        self._sockets = directory / "s"
+        self.hub = IotHub(
+            evaluates_at_once=evaluation_period_s is None, on_telemetry=self._take_telemetry
+        )
+        self.registry = RegistryServer(registry_directory or directory / "registry", address)
+        self._rest = IotHubRest(self.hub, address=address, policy=POLICY, key=self._key)
+
+    async def __aenter__(self) -> Self:
+        """Start hub and repository.
+
+        Raises:
+            PortInUseError: One of their ports is taken.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self._authority = create_authority(self.directory / "certificates")
+        async with contextlib.AsyncExitStack() as stack:
+            self._sockets = self._socket_directory(stack)
+            tls = self._authority.server_context("iothub", [self._address])
+            await self._rest.start(self._hub_port, tls)
+            stack.push_async_callback(self._rest.stop)
+            await self.registry.start(self._registry_port)
+            stack.push_async_callback(self.registry.stop)
+            self._stack = stack.pop_all()
+        if self._period_s is not None:
+            self._tasks.append(asyncio.create_task(self._evaluate(self._period_s)))
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End modules, then edgeHubs, then hub and repository."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        stops = (device.stop() for device in self._devices.values())
+        ends = await asyncio.gather(*stops, return_exceptions=True)
+        self._devices.clear()
+        await self._stack.aclose()
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+
+    @property
+    def ca_file(self) -> Path:
+        """The CA that service clients must trust, for example by REQUESTS_CA_BUNDLE."""
+        return self._ca.ca_file
+
+    @property
+    def service_connection_string(self) -> str:
+        """The connection string for azure-iot-hub and `az iot --login`."""
+        key = base64.b64encode(self._key).decode("ascii")
+        return f"HostName={self._rest.host};SharedAccessKeyName={POLICY};SharedAccessKey={key}"
+
+    @property
+    def registry_url(self) -> str:
+        """The model repository's address."""
+        return self.registry.url
+
+    @property
+    def devices(self) -> Mapping[str, LocalDevice]:
+        """The devices that run, by name."""
+        return self._devices
+
+    async def add_device(
+        self,
+        name: str,
+        *,
+        gateway: str,
+        images: ProcessImages,
+        tags: JsonObject | None = None,
+        environment: Mapping[str, Mapping[str, str]] | None = None,
+        volumes: Mapping[str, Path] | None = None,
+        on_event: Callable[[ModuleEvent], None] | None = None,
+        restart_backoff_s: float = 10.0,
+        stop_grace_s: float = 10.0,
+        edgehub: EdgeHubSettings | None = None,
+    ) -> LocalDevice:
+        """Register an IoT Edge device and start its edgeHub and edgeAgent.
+
+        Args:
+            name: The device id.
+            gateway: The loopback address on which its modules find edgeHub.
+            images: The commands that stand in for images.
+            tags: The device twin's tags.
+            environment: Extra variables by module.
+            volumes: Directories to use for named volumes or host paths of `Binds`.
+            on_event: Called at each start and end of a module's process.
+            restart_backoff_s: The first wait before a restart; doubles up to 300 s.
+            stop_grace_s: The time from SIGTERM to SIGKILL.
+            edgehub: Limits of its edgeHub.
+
+        Raises:
+            HubRequestError: The device exists.
+            PortInUseError: Port 8883 of the gateway address is taken.
+        """
+        self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
+        self.hub.change_twin(name, None, {"tags": tags or {}})
+        device = LocalDevice(
+            link=self.hub.link(name),
+            place=DevicePlace(
+                gateway=gateway,
+                hub_hostname=HUB_HOSTNAME,
+                socket_directory=self._sockets,
+                tls=self._ca.server_context(name, [gateway, "edgeHub", name]),
+                trust_bundle=self._ca.trust_bundle,
+            ),
+            agent=EdgeAgentSettings(
+                images=images,
+                directory=self.directory / name,
+                environment=environment or {},
+                volumes=volumes or {},
+                back_off=BackOff(base_s=restart_backoff_s),
+                stop_grace_s=stop_grace_s,
+                on_event=on_event or (lambda _: None),
+            ),
+            edgehub=edgehub,
+        )
+        try:
+            await device.start()
+        except BaseException:
+            self.hub.delete_device(name)
+            raise
+        self._devices[name] = device
+        return device
+
+    async def create_deployment(self, document: JsonObject) -> Configuration:
+        """Create a deployment from the JSON that `az iot edge deployment create` would send.
+
+        Raises:
+            HubRequestError: As the REST interface.
+        """
+        return self.hub.put_configuration(str(document["id"]), document)
+
+    def _take_telemetry(self, telemetry: Telemetry) -> None:
+        record = {
+            "device": telemetry.device,
+            "module": telemetry.module,
+            "output": telemetry.output,
+            "properties": dict(telemetry.properties),
+            "body": telemetry.payload.decode("utf-8", errors="replace"),
+        }
+        with (self.directory / "telemetry.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+        if self._on_telemetry is not None:
+            self._on_telemetry(telemetry)
+
+    async def _evaluate(self, period_s: float) -> None:
+        while True:
+            await asyncio.sleep(period_s)
+            self.hub.evaluate_deployments()
+
+    def _socket_directory(self, stack: contextlib.AsyncExitStack) -> Path:
+        """Return a directory whose path leaves room for a socket's name."""
+        directory = self.directory.resolve() / "s"
+        if len(str(directory)) + LONGEST_SOCKET_NAME > MAX_SOCKET_PATH:
+            directory = Path(tempfile.mkdtemp(prefix="taktgate-"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    @property
+    def _ca(self) -> CertificateAuthority:
+        if self._authority is None:
+            raise RuntimeError("the local cloud has not been entered")
+        return self._authority

@@ -1,0 +1,120 @@
+"""One MQTT connection of edgeHub: bytes to packets, the CONNECT rule, keep-alive, orderly ends."""
+
+import asyncio
+import logging
+from typing import Protocol
+
+from taktgate.standin.azure import mqtt
+from taktgate.standin.azure.errors import MqttProtocolError
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S = 60.0
+KEEP_ALIVE_FACTOR = 1.5
+
+
+class PacketHandler(Protocol):
+    """The edgeHub behind the connections."""
+
+    def opened(self, connection: "Connection") -> None:
+        """Take note of a new connection that has not said who it is."""
+
+    def connect(self, connection: "Connection", packet: mqtt.Connect) -> str | None:
+        """Check who connects and answer; return the module's name, or None when refused."""
+
+    def packet(self, connection: "Connection", module: str, packet: mqtt.Packet) -> None:
+        """Act on a packet of a connected module; may raise MqttProtocolError."""
+
+    def lost(self, connection: "Connection", module: str | None) -> None:
+        """Forget the connection."""
+
+
+class Connection(asyncio.Protocol):
+    """A module's connection; a protocol error ends this connection only."""
+
+    def __init__(
+        self, handler: PacketHandler, connect_timeout_s: float = CONNECT_TIMEOUT_S
+    ) -> None:
+        self._handler = handler
+        self._connect_timeout_s = connect_timeout_s
+        self._decoder = mqtt.Decoder()
+        self._transport: asyncio.Transport | None = None
+        self._module: str | None = None
+        self._idle_limit_s = connect_timeout_s
+        self._last_heard_s = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Start to wait for CONNECT."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._handler.opened(self)
+        self._last_heard_s = asyncio.get_running_loop().time()
+        self._check_idle()
+
+    def data_received(self, data: bytes) -> None:
+        """Act on each packet that *data* completes."""
+        self._last_heard_s = asyncio.get_running_loop().time()
+        try:
+            for packet in self._decoder.feed(data):
+                self._act_on(packet)
+        except MqttProtocolError as error:
+            log.warning(
+                "connection closed after a protocol error",
+                extra={"module_name": self._module, "reason": str(error)},
+            )
+            self.drop()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the edgeHub."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._transport = None
+        self._handler.lost(self, self._module)
+
+    def send(self, packet: mqtt.Packet) -> None:
+        """Send *packet*; a connection that is closing drops it."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(mqtt.encode(packet))
+
+    def drop(self) -> None:
+        """Close the connection at once, as a cut cable would."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Close the connection after what was sent has left."""
+        if self._transport is not None:
+            self._transport.close()
+
+    def _act_on(self, packet: mqtt.Packet) -> None:
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self._module is None:
+            self._expect_connect(packet)
+            return
+        match packet:
+            case mqtt.PingReq():
+                self.send(mqtt.PingResp())
+            case mqtt.Disconnect():
+                self.close()
+            case _:
+                self._handler.packet(self, self._module, packet)
+
+    def _expect_connect(self, packet: mqtt.Packet) -> None:
+        if not isinstance(packet, mqtt.Connect):
+            raise MqttProtocolError("first packet is not CONNECT")
+        self._module = self._handler.connect(self, packet)
+        if self._module is None:
+            self.close()
+        elif packet.keep_alive_s:
+            self._idle_limit_s = KEEP_ALIVE_FACTOR * packet.keep_alive_s
+
+    def _check_idle(self) -> None:
+        loop = asyncio.get_running_loop()
+        rest_s = self._last_heard_s + self._idle_limit_s - loop.time()
+        if rest_s <= 0:
+            log.warning("silent connection closed", extra={"module_name": self._module})
+            self.drop()
+        else:
+            self._watch = loop.call_later(min(rest_s, self._connect_timeout_s), self._check_idle)

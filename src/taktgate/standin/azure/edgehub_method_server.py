@@ -1,0 +1,138 @@
+"""edgeHub's HTTPS head on port 443: direct methods from module to module."""
+
+import logging
+import re
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from taktgate.standin.azure import sas
+from taktgate.standin.azure.device_link import MethodResult
+from taktgate.standin.azure.errors import HubRequestError
+from taktgate.standin.azure.rest_support import error_response, json_object, start_site, stop_site
+
+log = logging.getLogger(__name__)
+
+HTTPS_PORT = 443
+DEFAULT_RESPONSE_TIMEOUT_S = 30
+MAX_TIMEOUT_S = 300
+_CALLER = re.compile(r"^(?P<device>[^/]+)/(?P<module>[^/]+)$")
+
+
+class ModuleMethods(Protocol):
+    """Calls a module's method."""
+
+    async def invoke(
+        self,
+        module: str,
+        name: str,
+        payload: Any,
+        *,
+        response_timeout_s: float,
+        connect_timeout_s: float,
+    ) -> MethodResult:
+        """Call the method. Raises HubRequestError."""
+
+
+class MethodServer:
+    """Serves `POST /twins/{device}/modules/{module}/methods` to the modules of one device."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        hub_hostname: str,
+        methods: ModuleMethods,
+        module_key: Callable[[str], bytes | None],
+    ) -> None:
+        self._device = device
+        self._hub_hostname = hub_hostname
+        self._methods = methods
+        self._module_key = module_key
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def is_available(self) -> bool:
+        """Tell whether the port could be bound."""
+        return self._runner is not None
+
+    async def start(self, address: str, tls: ssl.SSLContext) -> None:
+        """Listen; without the right or the port, say so once and do without."""
+        app = web.Application()
+        app.router.add_post("/twins/{device}/modules/{module}/methods", self._on_call)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        try:
+            await start_site(runner, address, HTTPS_PORT, tls)
+        except OSError as error:
+            log.warning(
+                "no direct methods between modules: port 443 of the gateway cannot be bound",
+                extra={"address": address, "reason": error.strerror},
+            )
+            return
+        self._runner = runner
+
+    async def stop(self) -> None:
+        """Stop to listen and close what is open."""
+        if self._runner is not None:
+            runner, self._runner = self._runner, None
+            await stop_site(runner)
+
+    async def _on_call(self, request: web.Request) -> web.Response:
+        try:
+            self._check_caller(request)
+            result = await self._call(request)
+        except HubRequestError as error:
+            return error_response(error)
+        return web.json_response({"status": result.status, "payload": result.payload})
+
+    async def _call(self, request: web.Request) -> MethodResult:
+        if request.match_info["device"] != self._device:
+            raise HubRequestError(404, "DeviceNotFound", "the target is on another device")
+        body = await json_object(request)
+        name = body.get("methodName")
+        if not isinstance(name, str) or not name:
+            raise HubRequestError(400, "ArgumentInvalid", "methodName is missing")
+        return await self._methods.invoke(
+            request.match_info["module"],
+            name,
+            body.get("payload"),
+            response_timeout_s=timeout_of(
+                body, "responseTimeoutInSeconds", DEFAULT_RESPONSE_TIMEOUT_S
+            ),
+            connect_timeout_s=timeout_of(body, "connectTimeoutInSeconds", 0),
+        )
+
+    def _check_caller(self, request: web.Request) -> None:
+        caller = _CALLER.match(request.headers.get("x-ms-edge-moduleId", ""))
+        if caller is None:
+            raise HubRequestError(400, "ArgumentInvalid", "x-ms-edge-moduleId is missing or wrong")
+        key = self._module_key(caller["module"]) if caller["device"] == self._device else None
+        if key is None:
+            raise HubRequestError(401, "Unauthorized", "the caller is not a module of this device")
+        resource = f"{self._hub_hostname}/devices/{self._device}/modules/{caller['module']}"
+        try:
+            sas.check(
+                sas.parse(request.headers.get("Authorization", "")), resource=resource, key=key
+            )
+        except sas.SasRefusedError as error:
+            raise HubRequestError(401, "Unauthorized", str(error)) from error
+
+
+def timeout_of(body: dict[str, Any], field: str, default_s: int) -> float:
+    """Return a timeout of a method call; the az CLI sends numbers as strings.
+
+    Raises:
+        HubRequestError: The value is not a number within 0..300.
+    """
+    value = body.get(field)
+    try:
+        seconds = float(default_s if value is None else value)
+    except (TypeError, ValueError):
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_TIMEOUT_S:
+        raise HubRequestError(
+            400, "ArgumentInvalid", f"{field} {value!r}; rule: 0..{MAX_TIMEOUT_S}"
+        )
+    return seconds

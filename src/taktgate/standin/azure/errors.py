@@ -1,0 +1,80 @@
+"""Errors of the local Azure.
+
+AzureStandInError
+├── PortInUseError         another program listens where the local world must listen
+├── MqttProtocolError      a peer sent bytes that are not MQTT 3.1.1 as edgeHub speaks it
+├── RouteSyntaxError       a route does not compile; the whole edgeHub configuration is refused
+├── QuerySyntaxError       a twin query or target condition does not parse
+├── ManifestError          a deployment or module manifest breaks a rule
+├── TwinLimitError         a twin document breaks one of Azure's limits
+├── UpstreamOfflineError   the device cannot reach the hub
+└── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
+"""
+
+
+class AzureStandInError(Exception):
+    """Base of all errors of the local Azure."""
+
+
+class PortInUseError(AzureStandInError):
+    """Another program listens on a port whose number the protocol fixes.
+
+    Attributes:
+        address: The address that was wanted.
+        port: The port that was wanted.
+    """
+
+    def __init__(self, address: str, port: int, rule: str) -> None:
+        super().__init__(f"{address}:{port} is in use; rule: {rule}")
+        self.address = address
+        self.port = port
+
+
+class MqttProtocolError(AzureStandInError):
+    """A peer sent bytes that are not MQTT 3.1.1 as edgeHub speaks it."""
+
+
+class RouteSyntaxError(AzureStandInError):
+    """A route does not compile.
+
+    Attributes:
+        route: The route's text.
+        position: Where in the text the parser gave up (0 = first character).
+    """
+
+    def __init__(self, reason: str, *, route: str, position: int) -> None:
+        super().__init__(f"{reason} at character {position} of route {route!r}")
+        self.route = route
+        self.position = position
+
+
+class QuerySyntaxError(AzureStandInError):
+    """A twin query or target condition does not parse."""
+
+
+class ManifestError(AzureStandInError):
+    """A deployment or module manifest breaks a rule."""
+
+
+class TwinLimitError(AzureStandInError):
+    """A twin document breaks one of Azure's limits."""
+
+
+class UpstreamOfflineError(AzureStandInError):
+    """The device cannot reach the hub."""
+
+
+class HubRequestError(AzureStandInError):
+    """A service request is refused.
+
+    Attributes:
+        status: The HTTP status.
+        code: Azure's name of the error, for example `DeviceNotFound`.
+        number: Azure's six-digit error number.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, number: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.number = number if number is not None else status * 1000

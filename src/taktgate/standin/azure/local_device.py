@@ -1,0 +1,159 @@
+"""One IoT Edge device of the local world: its edgeHub, its edgeAgent and its line to the hub."""
+
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from taktgate.standin.azure.device_link import DeviceLink, MethodResult
+from taktgate.standin.azure.edgeagent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
+from taktgate.standin.azure.edgehub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.mounts import volume_directory
+from taktgate.standin.azure.workload import API_VERSION, WorkloadApi
+
+MAX_SOCKET_PATH = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevicePlace:
+    """Where a device is on this machine."""
+
+    gateway: str
+    hub_hostname: str
+    socket_directory: Path
+    tls: ssl.SSLContext
+    trust_bundle: str
+
+
+class LocalDevice:
+    """A device that runs; made by `LocalCloud.add_device`."""
+
+    def __init__(
+        self,
+        *,
+        link: DeviceLink,
+        place: DevicePlace,
+        agent: EdgeAgentSettings,
+        edgehub: EdgeHubSettings | None,
+    ) -> None:
+        self.name = link.device
+        self.link = link
+        self.directory = agent.directory
+        self._place = place
+        self._volumes = agent.volumes
+        self._workloads: dict[str, WorkloadApi] = {}
+        self.edgehub = EdgeHub(
+            link=link,
+            hub_hostname=place.hub_hostname,
+            address=place.gateway,
+            tls=place.tls,
+            settings=edgehub,
+        )
+        self.edgeagent = EdgeAgent(
+            link=link,
+            identities=self,
+            report=self.edgehub.twins.patch_reported,
+            settings=agent,
+        )
+        link.method_target = self
+
+    async def start(self) -> None:
+        """Start edgeHub, then edgeAgent.
+
+        Raises:
+            PortInUseError: edgeHub's port is taken.
+        """
+        await self.edgehub.start()
+        self.edgeagent.start()
+
+    async def stop(self) -> None:
+        """End the modules, then edgeHub."""
+        await self.edgeagent.stop()
+        await self.edgehub.stop()
+        for module in list(self._workloads):
+            await self.close(module)
+        self.link.method_target = None
+
+    def set_online(self, online: bool) -> None:
+        """Cut or mend the device's line to the hub."""
+        self.link.set_online(online)
+
+    def module_twin(self, module: str) -> JsonObject:
+        """Return a module's twin as the device sees it: `{"desired", "reported"}`."""
+        return self.edgehub.twins.document(module)
+
+    def volume(self, name: str) -> Path:
+        """Return the directory that stands in for a named volume or host path."""
+        return self._volumes.get(name) or volume_directory(self.directory, name)
+
+    def log_file(self, module: str) -> Path:
+        """Return the file with a module's output."""
+        return self.directory / "logs" / f"{module}.log"
+
+    async def environment(self, module: str) -> dict[str, str]:
+        """Open a module's workload API and return its IOTEDGE_* variables.
+
+        Raises:
+            ManifestError: The unix socket's path would be too long.
+        """
+        self.link.ensure_module(module)
+        workload = self._workloads.get(module)
+        if workload is None:
+            workload = self._workloads[module] = self._new_workload(module)
+            await workload.start()
+        return {
+            "IOTEDGE_WORKLOADURI": workload.uri,
+            "IOTEDGE_GATEWAYHOSTNAME": self._place.gateway,
+            "IOTEDGE_IOTHUBHOSTNAME": self._place.hub_hostname,
+            "IOTEDGE_DEVICEID": self.name,
+            "IOTEDGE_MODULEID": module,
+            "IOTEDGE_MODULEGENERATIONID": self.link.generation_id(module),
+            "IOTEDGE_APIVERSION": API_VERSION,
+            "IOTEDGE_AUTHSCHEME": "sasToken",
+        }
+
+    async def close(self, module: str) -> None:
+        """Close a module's workload API."""
+        workload = self._workloads.pop(module, None)
+        if workload is not None:
+            await workload.stop()
+
+    async def invoke(
+        self,
+        module: str,
+        name: str,
+        payload: Any,
+        *,
+        response_timeout_s: float,
+        connect_timeout_s: float,
+    ) -> MethodResult:
+        """Call a direct method of a module or of edgeAgent.
+
+        Raises:
+            HubRequestError: The module is away or too slow.
+        """
+        if module == OWN_MODULE:
+            return await self.edgeagent.invoke(name, payload)
+        return await self.edgehub.invoke(
+            module,
+            name,
+            payload,
+            response_timeout_s=response_timeout_s,
+            connect_timeout_s=connect_timeout_s,
+        )
+
+    def _new_workload(self, module: str) -> WorkloadApi:
+        key = self.link.module_key(module)
+        assert key is not None
+        path = self._place.socket_directory / f"{self.name}.{module}"
+        if len(str(path)) > MAX_SOCKET_PATH:
+            raise ManifestError(f"socket path {path}; rule: at most {MAX_SOCKET_PATH} characters")
+        return WorkloadApi(
+            socket_path=path,
+            module=module,
+            generation_id=self.link.generation_id(module),
+            key=key,
+            trust_bundle=self._place.trust_bundle,
+        )
