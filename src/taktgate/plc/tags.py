@@ -145,6 +145,29 @@ class WriterState(IntEnum):
     FAULT = 4
 
 
+class StatusError(IntEnum):
+    """`VIS01_Sts.ErrorCode`: why `State` is not 2."""
+
+    NONE = 0
+    """Nothing is wrong."""
+    NO_BEAT = 1
+    """The judge has been silent for 300 ms."""
+    JUDGE_NOT_READY = 2
+    """The judge says that it cannot judge: no live model, or no camera."""
+    CONTRACT = 3
+    """The judge speaks another contract version."""
+    KERNEL_BOOT = 4
+    """The judge runs on another host, or its messages are from before a reboot."""
+    PLC_STALLED = 5
+    """PlcHeartbeat has stood still for 500 ms: Program mode?"""
+    PLC_UNPROVEN = 6
+    """PlcHeartbeat has not moved since the session was opened."""
+    DEADLINE = 7
+    """VIS01_Cmd.DeadlineMs is not within 1..10000."""
+    STOPPING = 8
+    """The writer was told to end."""
+
+
 def slot_of(trigger_id: int) -> int:
     """Return the result slot of *trigger_id*, 0..7."""
     return trigger_id & (RESULT_SLOTS - 1)

@@ -1,0 +1,123 @@
+"""Which verdicts the writer believes: every refusal has a name, and is counted under it."""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from taktgate.contracts.codec import is_compatible
+from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.parts import Part
+
+LONGEST_DEADLINE_NS: Final = 10_000 * MILLISECOND
+"""The longest that the contract of `line` allows: an older decision belongs to no open part."""
+
+
+class Cause(StrEnum):
+    """Why a datagram was not used."""
+
+    MALFORMED = "malformed"
+    """Broken JSON, a broken field, or a digest that is not that of the content."""
+    UNKNOWN_KIND = "unknown_kind"
+    CONTRACT = "contract"
+    """The sender speaks another major version."""
+    STATION = "station"
+    KERNEL_BOOT = "kernel_boot"
+    """Decided on another host, or before this boot: its times mean nothing here."""
+    EPOCH = "epoch"
+    """Bound to a numbering of parts that has ended."""
+    FUTURE = "future"
+    STALE = "stale"
+    UNKNOWN_PART = "unknown_part"
+    """The writer has not read this TriggerId in this epoch, or has forgotten it."""
+    BEFORE_TRIGGER = "before_trigger"
+    """Decided before the part was there: it belongs to another one of the same number."""
+    DUPLICATE = "duplicate"
+    """An identical copy of a verdict that was used."""
+    CONFLICT = "conflict"
+    """Differs from the verdict that was used for the part."""
+    CLOSED = "closed"
+    """The writer had answered for the part itself."""
+    OLD_BEAT = "old_beat"
+    """A beat that is not newer than the newest: the copy from the other lane."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What an envelope must be bound to in order to mean anything here."""
+
+    station: str
+    kernel_boot_id: str
+
+
+def foreign(place: Place, epoch: int, envelope: VerdictEnvelope, now_ns: int) -> Cause | None:
+    """Return why *envelope* means nothing here and now, whatever its part; None if it does."""
+    checks = (
+        (not is_compatible(envelope.contract), Cause.CONTRACT),
+        (envelope.station != place.station, Cause.STATION),
+        (envelope.kernel_boot_id != place.kernel_boot_id, Cause.KERNEL_BOOT),
+        (envelope.plc_epoch != epoch, Cause.EPOCH),
+        (envelope.decided_ns > now_ns, Cause.FUTURE),
+        (now_ns - envelope.decided_ns > LONGEST_DEADLINE_NS, Cause.STALE),
+    )
+    return next((cause for broken, cause in checks if broken), None)
+
+
+def mismatch(envelope: VerdictEnvelope, part: Part | None) -> Cause | None:
+    """Return why *envelope* cannot be about *part*; None if it can."""
+    if part is None:
+        return Cause.UNKNOWN_PART
+    if (part.epoch, part.trigger_id) != (envelope.plc_epoch, envelope.trigger_id):
+        return Cause.UNKNOWN_PART
+    if envelope.decided_ns < part.trigger_ns:
+        return Cause.BEFORE_TRIGGER
+    return None
+
+
+def is_copy(envelope: VerdictEnvelope, used: VerdictEnvelope) -> bool:
+    """Tell whether *envelope* is the one that was *used*, come again on the other lane."""
+    return (envelope.judge_start_id, envelope.sequence, envelope.digest) == (
+        used.judge_start_id,
+        used.sequence,
+        used.digest,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """The little that can be told of a message whose contract is not ours."""
+
+    station: str
+    kernel_boot_id: str
+    plc_epoch: int | None
+    trigger_id: int | None
+
+
+def stranger_of(envelope: VerdictEnvelope) -> Stranger:
+    """Return what a readable *envelope* of another contract version says of itself."""
+    return Stranger(
+        station=envelope.station,
+        kernel_boot_id=envelope.kernel_boot_id,
+        plc_epoch=envelope.plc_epoch,
+        trigger_id=envelope.trigger_id,
+    )
+
+
+def read_stranger(payload: bytes) -> Stranger | None:
+    """Return what *payload* says of itself if it speaks another contract version, else None."""
+    try:
+        content = json.loads(payload)
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("contract"), str):
+        return None
+    if is_compatible(content["contract"]):
+        return None
+    numbers = {key: content.get(key) for key in ("plc_epoch", "trigger_id")}
+    return Stranger(
+        station=str(content.get("station")),
+        kernel_boot_id=str(content.get("kernel_boot_id")),
+        plc_epoch=numbers["plc_epoch"] if type(numbers["plc_epoch"]) is int else None,
+        trigger_id=numbers["trigger_id"] if type(numbers["trigger_id"]) is int else None,
+    )

@@ -1,0 +1,129 @@
+"""`python -m taktgate.plc.agent_process`: the control plane of plc_writer."""
+
+import logging
+import select
+import sys
+from contextlib import ExitStack
+from typing import Final
+
+from taktgate.contracts.outcome import Lane
+from taktgate.edge.azure_hub import AzureHub
+from taktgate.edge.clock import monotonic_ns
+from taktgate.edge.lane import LaneInbox, LaneSender
+from taktgate.edge.logs import set_up_logging
+from taktgate.edge.metrics import MetricsPortError, serve_metrics
+from taktgate.edge.module import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
+from taktgate.edge.process import (
+    OrphanedError,
+    RoleTakenError,
+    die_with_parent,
+    end_on_sigterm,
+    hold_role,
+)
+from taktgate.edge.settings import (
+    Places,
+    SettingsError,
+    StationSettings,
+    load_station,
+    places_from,
+)
+from taktgate.plc.agent import Agent, AgentSetup
+from taktgate.plc.mailbox import HubMailbox
+from taktgate.plc.outlets import AGENT_SOCKET, WRITER_SOCKET
+from taktgate.plc.writer_metrics import WriterMetrics
+
+log = logging.getLogger(__name__)
+
+EXIT_BUG: Final = 1
+EXIT_NO_METRICS: Final = 5
+EXIT_LINK_FATAL: Final = 6
+_TURN_S: Final = 0.25
+_DATAGRAMS_PER_TURN: Final = 64
+
+
+class AgentLoop:
+    """Waits for the writer and for edgeHub, and lets the agent take in what came."""
+
+    def __init__(self, agent: Agent, *, inbox: LaneInbox, mailbox: HubMailbox) -> None:
+        self._agent = agent
+        self._inbox = inbox
+        self._mailbox = mailbox
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Have `run` end after the current turn; safe to call from a signal handler."""
+        self._is_stopping = True
+
+    def run(self) -> int:
+        """Work until `stop` is called or the link is beyond repair; return the exit code."""
+        while not self._is_stopping:
+            select.select([self._inbox.fileno(), self._mailbox.fileno()], [], [], _TURN_S)
+            for event in self._mailbox.take_all():
+                self._agent.from_hub(event)
+            for _ in range(_DATAGRAMS_PER_TURN):
+                datagram = self._inbox.receive()
+                if datagram is None:
+                    break
+                self._agent.from_writer(datagram)
+            self._agent.tick()
+            if self._agent.fatal is not None:
+                log.error("starting anew", extra={"reason": self._agent.fatal})
+                return EXIT_LINK_FATAL
+        return 0
+
+
+def run_agent(places: Places, station: StationSettings) -> int:
+    """Hold the role, serve until SIGTERM, and return the exit code.
+
+    Raises:
+        RoleTakenError: another process is the agent of this module.
+        MetricsPortError: the metrics endpoint cannot be had.
+    """
+    with ExitStack() as held:
+        held.enter_context(hold_role(places.private / "agent.lock"))
+        inbox = LaneInbox(places.private / AGENT_SOCKET)
+        held.callback(inbox.close)
+        mailbox = HubMailbox()
+        held.callback(mailbox.close)
+        hub = AzureHub()
+        agent = Agent(
+            AgentSetup(controller=station.plc.address, lanes=station.lanes),
+            hub=hub,
+            writer=LaneSender(places.lane / WRITER_SOCKET, Lane.EDGEHUB),
+            clock=monotonic_ns,
+        )
+        metrics = serve_metrics(
+            "plc_writer", address=places.metrics_address, port=places.metrics_port
+        )
+        held.callback(metrics.close)
+        agent.count_with(WriterMetrics(metrics.meter, agent.status))
+        loop = AgentLoop(agent, inbox=inbox, mailbox=mailbox)
+        end_on_sigterm(loop.stop)
+        hub.start(mailbox.put)
+        held.callback(hub.stop)
+        return loop.run()
+
+
+def main() -> int:
+    """Start the agent process; return its exit code."""
+    set_up_logging("plc_writer/agent")
+    try:
+        die_with_parent()
+        places = places_from()
+        return run_agent(places, load_station(places.station_file))
+    except SettingsError as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_BAD_SETTINGS
+    except (RoleTakenError, OrphanedError) as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_ROLE_TAKEN
+    except MetricsPortError as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_NO_METRICS
+    except Exception:
+        log.exception("the agent failed; parts go on without it")
+        return EXIT_BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""Errors of this slice.
+
+PlcError
+├── LinkError                    the link to the controller does not work: reopen it
+│   ├── LinkRefusedError         the controller could not be reached or said no
+│   ├── LinkDeadError            an exchange ended in doubt: its outcome is unknown
+│   └── ContractMismatchError    the controller's tags are not those of docs/plc-tags.md
+├── ForeignWriterError           somebody else writes our tags: stop writing
+└── IllegalTransitionError       a part was asked to do what its state forbids: our bug
+"""
+
+
+class PlcError(Exception):
+    """Base of all errors of this slice."""
+
+
+class LinkError(PlcError):
+    """The link to the controller does not work. The session is gone; only a new one may help."""
+
+
+class LinkRefusedError(LinkError):
+    """The controller could not be reached, or refused the session. Nothing was written."""
+
+
+class LinkDeadError(LinkError):
+    """An exchange failed or was late. Whether the controller executed it is unknown."""
+
+
+class ContractMismatchError(LinkError):
+    """The controller's tags differ from the contract; writing them could hit the wrong bytes."""
+
+    def __init__(self, tag: str, member: str, rule: str) -> None:
+        where = f"{tag}.{member}" if member else tag
+        super().__init__(f"tag {where}: {rule}")
+        self.tag = tag
+        self.member = member
+        self.rule = rule
+
+
+class ForeignWriterError(PlcError):
+    """`VIS01_Sts.BootId` is not ours although we wrote it: a second writer is at work."""
+
+    def __init__(self, own: int, found: int) -> None:
+        super().__init__(f"VIS01_Sts.BootId is {found}, we wrote {own}: another writer is at work")
+        self.own = own
+        self.found = found
+
+
+class IllegalTransitionError(PlcError):
+    """A part was asked to do what its state forbids."""

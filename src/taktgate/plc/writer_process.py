@@ -1,0 +1,138 @@
+"""`python -m taktgate.plc.writer_process`: the data plane of plc_writer, one thread."""
+
+import logging
+import re
+import select
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from taktgate.contracts.codec import adapter
+from taktgate.contracts.line import Beat, LineState
+from taktgate.contracts.outcome import Lane, Outcome
+from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns, new_epoch, new_start_id
+from taktgate.edge.lane import LaneInbox, LaneSender
+from taktgate.edge.logs import set_up_logging
+from taktgate.edge.module import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
+from taktgate.edge.process import (
+    OrphanedError,
+    RoleTakenError,
+    die_with_parent,
+    end_on_sigterm,
+    hold_role,
+    take_realtime_priority,
+)
+from taktgate.edge.settings import (
+    Places,
+    SettingsError,
+    StationSettings,
+    load_station,
+    places_from,
+)
+from taktgate.plc.admission import Place
+from taktgate.plc.errors import ForeignWriterError
+from taktgate.plc.logix import LogixLink
+from taktgate.plc.outlets import AGENT_SOCKET, JUDGE_SOCKET, WRITER_SOCKET, Outlets
+from taktgate.plc.reconnect import Backoff
+from taktgate.plc.status import WriterStatus
+from taktgate.plc.writer import Setup, Surroundings, Writer
+
+log = logging.getLogger(__name__)
+
+EXIT_BUG: Final = 1
+EXIT_FOREIGN_WRITER: Final = 4
+
+
+def controller_lock(lane: Path, address: str) -> Path:
+    """Return the lock that stands for the one writer of the controller at *address*."""
+    return lane / f"controller-{re.sub(r'[^A-Za-z0-9.-]', '_', address)}.lock"
+
+
+def run_writer(places: Places, station: StationSettings) -> int:
+    """Hold the roles, write until SIGTERM, and return the exit code.
+
+    Raises:
+        RoleTakenError: another process is the writer of this module or of this controller.
+    """
+    with ExitStack() as held:
+        held.enter_context(hold_role(places.private / "writer.lock"))
+        held.enter_context(hold_role(controller_lock(places.lane, station.plc.address)))
+        inbox = LaneInbox(places.lane / WRITER_SOCKET)
+        held.callback(inbox.close)
+        writer = build_writer(places, station, inbox)
+        end_on_sigterm(writer.stop)
+        try:
+            writer.run()
+        except ForeignWriterError as error:
+            log.critical("stopped writing: %s", error)
+            return EXIT_FOREIGN_WRITER
+        return 0
+
+
+def build_writer(places: Places, station: StationSettings, inbox: LaneInbox) -> Writer:
+    """Return the writer of *station*, wired to its sockets and its controller."""
+    for document in (VerdictEnvelope, Beat, LineState, Outcome, WriterStatus):
+        adapter(document)  # built now, not when the first part waits for it
+    priority = station.realtime.writer
+    # The collector stays on: after the freeze it has little to look at, and pycomm3's
+    # tracebacks make cycles that would otherwise leak with every lost session.
+    is_realtime = priority > 0 and take_realtime_priority(priority)
+    judge = LaneSender(places.lane / JUDGE_SOCKET, Lane.LOCAL) if station.lanes.local else None
+    return Writer(
+        Setup(
+            place=Place(station=station.station, kernel_boot_id=kernel_boot_id()),
+            writer_start_id=new_start_id(),
+            boot_id=new_epoch(),
+            controller=station.plc.address,
+            tick_ms=station.plc.tick_ms,
+            write_reserve_ms=station.plc.write_reserve_ms,
+            is_realtime=is_realtime,
+        ),
+        Surroundings(
+            link=LogixLink(
+                station.plc.address, reply_timeout_s=station.plc.reply_timeout_ms / 1000
+            ),
+            inbox=inbox,
+            outlets=Outlets(
+                judge=judge, agent=LaneSender(places.private / AGENT_SOCKET, Lane.WRITER)
+            ),
+            clock=monotonic_ns,
+            wait=_Doorbell(inbox).wait,
+            choose_epoch=new_epoch,
+            backoff=Backoff(),
+        ),
+    )
+
+
+class _Doorbell:
+    """Waits for a datagram, but not past the next tick."""
+
+    def __init__(self, inbox: LaneInbox) -> None:
+        self._inbox = inbox
+
+    def wait(self, limit_ns: int) -> None:
+        select.select([self._inbox], [], [], limit_ns / (1000 * MILLISECOND))
+
+
+def main() -> int:
+    """Start the writer process; return its exit code."""
+    set_up_logging("plc_writer/writer")
+    try:
+        die_with_parent()
+        places = places_from()
+        return run_writer(places, load_station(places.station_file))
+    except SettingsError as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_BAD_SETTINGS
+    except (RoleTakenError, OrphanedError) as error:
+        log.critical("refusing to start: %s", error)
+        return EXIT_ROLE_TAKEN
+    except Exception:
+        log.exception("the writer failed; the PLC rejects until the next start")
+        return EXIT_BUG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""Whatever happens in whatever order: a PASS is written only for a part that has earned it."""
+
+from dataclasses import dataclass, replace
+from itertools import count
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
+from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.admission import Place
+from taktgate.plc.handshake import Handshake
+from taktgate.plc.link import Command, ResultRecord
+from taktgate.plc.tags import DECISIONS, slot_of
+
+PLACE = Place(station="VIS01", kernel_boot_id="boot")
+MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
+RESERVE_NS = 20 * MILLISECOND
+PASS = DECISIONS[Verdict.PASS]
+
+Key = tuple[int, int]
+"""Epoch and TriggerId: one part."""
+
+
+@dataclass(frozen=True)
+class Delivered:
+    envelope: VerdictEnvelope
+    at_ns: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an observer beside the writer knows of a part."""
+
+    trigger_ns: int
+    deadline_ns: int
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Drives a handshake and keeps books of its own, by the design's words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        epochs = count(1)
+        self.handshake = Handshake(
+            place=PLACE, write_reserve_ns=RESERVE_NS, choose_epoch=lambda: next(epochs)
+        )
+        self.now_ns = 1_000_000 * MILLISECOND
+        self.previous_read_ns = self.now_ns
+        self.command = Command(plc_heartbeat=1, trigger_id=100, deadline_ms=200, enable=True)
+        self.parts: dict[Key, Seen] = {}
+        self.delivered: list[Delivered] = []
+        self.rejected: set[Key] = set()
+        self.passed: dict[Key, int] = {}
+        self.open_session()
+
+    def open_session(self) -> None:
+        self.handshake.session_opened()
+        self.previous_read_ns = self.now_ns
+        self.observe()
+
+    def observe(self) -> None:
+        is_edge = self.handshake.read(
+            self.command, observed_after_ns=self.previous_read_ns, now_ns=self.now_ns
+        )
+        if is_edge:
+            self.parts[self.handshake.epoch, self.command.trigger_id] = Seen(
+                trigger_ns=self.previous_read_ns,
+                deadline_ns=self.previous_read_ns + self.command.deadline_ms * MILLISECOND,
+            )
+        self.previous_read_ns = self.now_ns
+
+    @rule(milliseconds=st.sampled_from([0, 1, 10, 30, 90, 180, 600]))
+    def wait(self, milliseconds: int) -> None:
+        self.now_ns += milliseconds * MILLISECOND
+
+    @rule(
+        step=st.sampled_from([0, 1, 1, 1, 1, 2, 9, -3]),
+        beats=st.sampled_from([0, 1, 1, 1, -1]),
+        deadline_ms=st.sampled_from([0, 50, 200, 200, 200, 5000]),
+        enable=st.sampled_from([True, True, True, False]),
+    )
+    def read(self, step: int, beats: int, deadline_ms: int, enable: bool) -> None:
+        self.command = replace(
+            self.command,
+            trigger_id=self.command.trigger_id + step,
+            plc_heartbeat=self.command.plc_heartbeat + beats,
+            deadline_ms=deadline_ms,
+            enable=enable,
+        )
+        self.observe()
+
+    @rule(
+        back=st.sampled_from([0, 0, 0, 0, 1, 2, -1]),
+        verdict=st.sampled_from([Verdict.PASS, Verdict.PASS, Verdict.FAIL, Verdict.NO_DECISION]),
+        age_ms=st.sampled_from([0, 0, 0, 5, 40, 300, 20_000, -1]),
+        sequence=st.integers(1, 3),
+        epochs_ago=st.sampled_from([0, 0, 0, 0, 1, 2]),
+        flaw=st.sampled_from([None, None, None, None, "station", "kernel_boot_id", "contract"]),
+        lane=st.sampled_from([Lane.LOCAL, Lane.EDGEHUB]),
+    )
+    def deliver(
+        self,
+        back: int,
+        verdict: Verdict,
+        age_ms: int,
+        sequence: int,
+        epochs_ago: int,
+        flaw: str | None,
+        lane: Lane,
+    ) -> None:
+        is_judged = verdict is not Verdict.NO_DECISION
+        envelope = VerdictEnvelope(
+            contract="9.0" if flaw == "contract" else CONTRACT_VERSION,
+            station="VIS99" if flaw == "station" else PLACE.station,
+            kernel_boot_id="other" if flaw == "kernel_boot_id" else PLACE.kernel_boot_id,
+            judge_start_id="judge",
+            plc_epoch=self.handshake.epoch - epochs_ago,
+            sequence=sequence,
+            trigger_id=self.command.trigger_id - back,
+            verdict=verdict,
+            reason=Reason.NONE if is_judged else Reason.TIMEOUT,
+            score=0.5 if is_judged else None,
+            model=MODEL if is_judged else None,
+            trigger_ns=0,
+            decided_ns=self.now_ns - age_ms * MILLISECOND,
+            deadline_ns=0,
+        )
+        self.hand_over(seal(envelope), lane)
+
+    @precondition(lambda self: self.delivered)
+    @rule(which=st.integers(0, 10), lane=st.sampled_from([Lane.LOCAL, Lane.EDGEHUB]))
+    def deliver_again(self, which: int, lane: Lane) -> None:
+        self.hand_over(self.delivered[-1 - which % len(self.delivered)].envelope, lane)
+
+    def hand_over(self, envelope: VerdictEnvelope, lane: Lane) -> None:
+        self.handshake.verdict(envelope, lane, self.now_ns)
+        self.delivered.append(Delivered(envelope, self.now_ns))
+
+    @rule()
+    def tick(self) -> None:
+        self.handshake.tick(self.now_ns)
+
+    @rule(
+        takes_ms=st.sampled_from([0, 1, 1, 30]), is_confirmed=st.sampled_from([True, True, False])
+    )
+    def write(self, takes_ms: int, is_confirmed: bool) -> None:
+        records = self.handshake.due(self.now_ns)
+        for record in records:
+            self.check(record)
+        self.now_ns += takes_ms * MILLISECOND
+        if is_confirmed:
+            self.handshake.confirmed(records, self.now_ns)
+        else:
+            self.handshake.link_lost(self.now_ns)
+            self.open_session()
+
+    def check(self, record: ResultRecord) -> None:
+        key = self.handshake.epoch, record.trigger_id
+        if record.decision != PASS:
+            self.rejected.add(key)
+            return
+        assert key not in self.rejected, "a closed part was let through"
+        assert key not in self.passed, "a PASS was written twice"
+        self.passed[key] = record.sequence
+        part = self.parts[key]
+        valid = {
+            delivered.envelope.digest: delivered.envelope
+            for delivered in self.delivered
+            if is_bound(delivered, key, part)
+        }
+        (envelope,) = valid.values()
+        assert envelope.verdict is Verdict.PASS
+        assert envelope.decided_ns <= part.deadline_ns
+        assert self.now_ns + RESERVE_NS <= part.deadline_ns
+
+    def teardown(self) -> None:
+        slots = [slot_of(outcome.trigger_id) for outcome in self.handshake.take_outcomes()]
+        assert all(0 <= slot < 8 for slot in slots)
+
+
+def is_bound(delivered: Delivered, key: Key, part: Seen) -> bool:
+    """Tell whether *delivered* could be about the part *key*, by the words of the design."""
+    envelope = delivered.envelope
+    return (
+        (envelope.plc_epoch, envelope.trigger_id) == key
+        and envelope.contract == CONTRACT_VERSION
+        and envelope.station == PLACE.station
+        and envelope.kernel_boot_id == PLACE.kernel_boot_id
+        and part.trigger_ns <= envelope.decided_ns <= delivered.at_ns
+    )
+
+
+TestAnyOrder = AnyOrder.TestCase
+TestAnyOrder.settings = settings(
+    max_examples=150,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)

@@ -1,0 +1,122 @@
+"""Nothing that arrives at the inbox can stop the writer, and nothing is dropped without a name."""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.codec import encode
+from taktgate.contracts.line import Beat
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.edge.clock import MILLISECOND
+from taktgate.edge.lane import Datagram
+from taktgate.plc.admission import Cause, Place
+from taktgate.plc.handshake import Handshake
+from taktgate.plc.intake import Intake
+from taktgate.plc.link import Command
+from taktgate.plc.tags import StatusError
+from taktgate.plc.watch import BeatWatch
+
+MakeEnvelope = Callable[..., VerdictEnvelope]
+
+
+@pytest.fixture
+def beats(place: Place) -> BeatWatch:
+    return BeatWatch(place)
+
+
+@pytest.fixture
+def intake(rules: Handshake, beats: BeatWatch, command: Command, start_ns: int) -> Intake:
+    """An intake with part 101 open."""
+    edge = replace(command, trigger_id=101)
+    rules.read(edge, observed_after_ns=start_ns, now_ns=start_ns + 10 * MILLISECOND)
+    return Intake(rules=rules, beats=beats)
+
+
+def datagram(payload: bytes, kind: str = "verdict") -> Datagram:
+    return Datagram(kind=kind, lane=Lane.LOCAL, payload=payload)
+
+
+def test_a_verdict_is_used_and_counted_by_lane(
+    intake: Intake, rules: Handshake, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    intake.accept(datagram(encode(make_envelope())), start_ns + 60 * MILLISECOND)
+    assert intake.used == {Lane.LOCAL: 1}
+    assert rules.has_due
+
+
+@pytest.mark.parametrize(
+    ("payload", "kind", "cause"),
+    [
+        (b"", "verdict", Cause.MALFORMED),
+        (b"{", "verdict", Cause.MALFORMED),
+        (b"[]", "verdict", Cause.MALFORMED),
+        (b'{"contract": 7}', "verdict", Cause.MALFORMED),
+        (b'{"contract": "1.9"}', "verdict", Cause.MALFORMED),
+        (b"\xff\xfe", "beat", Cause.MALFORMED),
+        (b'{"contract": "2.0"}', "verdict", Cause.CONTRACT),
+        (b'{"contract": "2.0"}', "beat", Cause.CONTRACT),
+        (b"{}", "outcome", Cause.UNKNOWN_KIND),
+    ],
+)
+def test_bad_datagrams_are_counted_by_cause(
+    intake: Intake, start_ns: int, payload: bytes, kind: str, cause: Cause
+) -> None:
+    intake.accept(datagram(payload, kind), start_ns)
+    assert intake.refused == {(cause, Lane.LOCAL): 1}
+
+
+def test_a_cause_is_logged_once(
+    intake: Intake, start_ns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            intake.accept(datagram(b"{"), start_ns)
+    assert len(caplog.records) == 1
+    assert intake.count(Cause.MALFORMED) == 5
+
+
+def test_an_altered_verdict_is_malformed(
+    intake: Intake, rules: Handshake, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    altered = replace(make_envelope(), trigger_id=102)
+    intake.accept(datagram(encode(altered)), start_ns + 60 * MILLISECOND)
+    assert intake.count(Cause.MALFORMED) == 1
+    assert not rules.has_due
+
+
+def test_an_unreadable_verdict_of_another_contract_closes_its_part(
+    intake: Intake, rules: Handshake, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    content = json.loads(encode(make_envelope()))
+    content.update(contract="2.0", certainty="a field that we do not know")
+    intake.accept(datagram(json.dumps(content).encode()), start_ns + 60 * MILLISECOND)
+    assert intake.count(Cause.CONTRACT) == 1
+    assert rules.has_due
+
+
+def test_a_beat_in_another_contract_says_so(
+    intake: Intake, beats: BeatWatch, start_ns: int
+) -> None:
+    intake.accept(datagram(b'{"contract": "2.0"}', "beat"), start_ns)
+    assert beats.error(start_ns) is StatusError.CONTRACT
+
+
+def test_a_beat_reaches_the_watch(intake: Intake, beats: BeatWatch, start_ns: int) -> None:
+    beat = Beat(
+        contract=CONTRACT_VERSION,
+        station="VIS01",
+        kernel_boot_id="boot",
+        judge_start_id="judge",
+        sequence=1,
+        ready=True,
+        reason="",
+        model=None,
+        sent_ns=start_ns,
+    )
+    intake.accept(datagram(encode(beat), "beat"), start_ns)
+    assert beats.error(start_ns) is StatusError.NONE
