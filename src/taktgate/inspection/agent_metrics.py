@@ -1,0 +1,110 @@
+"""The figures of inference for Prometheus. Labels take few values: no part, no order, no digest."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
+
+from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.edge.clock import SECOND
+from taktgate.inspection.activator import Activator, counts_of
+from taktgate.inspection.control import JudgeEvent, LoadedModel
+
+_LATENCY_BUCKETS_S: Final = (
+    0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0,
+)  # fmt: skip
+
+
+class AgentMetrics:
+    """Implements the agent's `Figures` with OpenTelemetry instruments."""
+
+    def __init__(self, meter: Meter) -> None:
+        self._verdicts = meter.create_counter(
+            "taktgate.verdicts", description="Verdicts by verdict, reason and model"
+        )
+        self._events = meter.create_counter(
+            "taktgate.judge.events", description="What happened in the judge"
+        )
+        self._to_verdict = meter.create_histogram(
+            "taktgate.frame.to.verdict",
+            unit="s",
+            description="Frame complete in memory to verdict decided",
+            explicit_bucket_boundaries_advisory=_LATENCY_BUCKETS_S,
+        )
+        self._inference = meter.create_histogram(
+            "taktgate.inference",
+            unit="s",
+            description="session.run alone",
+            explicit_bucket_boundaries_advisory=_LATENCY_BUCKETS_S,
+        )
+        self._live: LoadedModel | None = None
+        self._is_ready = False
+        self._counters: dict[str, int] = {}
+        self._trial: dict[str, float] = {}
+        meter.create_observable_gauge(
+            "taktgate.model.live",
+            callbacks=[self._observe_live],
+            description="1 for the model that judges, with its execution provider",
+        )
+        meter.create_observable_gauge(
+            "taktgate.judge.ready",
+            callbacks=[lambda _: [Observation(int(self._is_ready))]],
+            description="1 while a part could be judged",
+        )
+        meter.create_observable_gauge(
+            "taktgate.judge.count",
+            callbacks=[self._observe_counters],
+            description="Counters of judge and agent since their start, losses among them",
+        )
+        meter.create_observable_gauge(
+            "taktgate.trial", callbacks=[self._observe_trial], description="Figures of the trial"
+        )
+
+    def verdict(self, envelope: VerdictEnvelope) -> None:
+        """Count one verdict and its times."""
+        model = envelope.model
+        labels = {
+            "verdict": envelope.verdict.value,
+            "reason": envelope.reason.value,
+            "model": "" if model is None else model.name,
+            "version": "" if model is None else model.version,
+        }
+        self._verdicts.add(1, labels)
+        if envelope.received_ns is not None:
+            self._to_verdict.record((envelope.decided_ns - envelope.received_ns) / SECOND)
+        if envelope.inference_start_ns is not None and envelope.inference_end_ns is not None:
+            run_ns = envelope.inference_end_ns - envelope.inference_start_ns
+            self._inference.record(run_ns / SECOND)
+
+    def happening(self, event: JudgeEvent) -> None:
+        """Count one event of the judge."""
+        self._events.add(1, {"happening": event.happening.value, "reason": event.reason})
+
+    def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
+        """Take note of what is; a scrape reads it from another thread."""
+        status = activator.status
+        if status is not None:
+            self._live = activator.model(status.live)
+            self._is_ready = status.is_ready
+            self._counters = {**status.counters, **{f"agent_{k}": v for k, v in losses.items()}}
+        self._trial = counts_of(activator.watch)
+
+    def _observe_live(self, _: CallbackOptions) -> Iterable[Observation]:
+        live = self._live
+        if live is None or live.ready is None:
+            return []
+        model = live.ready.model
+        labels = {
+            "model": model.name,
+            "version": model.version,
+            "provider": live.ready.provider,
+            "fallback": str(live.ready.is_fallback).lower(),
+            "full_priority": str(live.ready.has_full_priority).lower(),
+        }
+        return [Observation(1, labels)]
+
+    def _observe_counters(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(count, {"what": what}) for what, count in self._counters.items()]
+
+    def _observe_trial(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, {"figure": figure}) for figure, value in self._trial.items()]

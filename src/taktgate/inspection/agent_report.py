@@ -1,0 +1,97 @@
+"""What inference tells the cloud about itself: the reported property `inspection`."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from taktgate import __version__
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.codec import adapter
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
+from taktgate.edge.clock import SECOND
+from taktgate.inspection.activation import Phase
+from taktgate.inspection.activator import Activator, counts_of
+
+PROPERTY: Final = "inspection"
+REPORT_EVERY_NS: Final = 1 * SECOND
+_PHASES: Final = {
+    Phase.RESUMING: InspectionPhase.STARTING,
+    Phase.LOADING: InspectionPhase.LOADING,
+    Phase.SWAPPING: InspectionPhase.TRIAL,
+    Phase.TRIAL: InspectionPhase.TRIAL,
+    Phase.REVERTING: InspectionPhase.ROLLED_BACK,
+}
+
+
+def report_of(activator: Activator, error: TypedError | None = None) -> InspectionReported:
+    """Return what is. *error* is shown when the activation itself has none."""
+    activation, status, candidate = activator.activation, activator.status, activator.candidate
+    good = activation.last_known_good
+    live = activator.model(None if status is None else status.live)
+    return InspectionReported(
+        contract=CONTRACT_VERSION,
+        code=__version__,
+        phase=_phase(activator),
+        live=None if live is None or live.ready is None else live.ready.model,
+        candidate=None if candidate is None else candidate.model,
+        lastKnownGood=None if good is None else good.model,
+        order=activation.settled_order if candidate is None else candidate.order,
+        confirmedOrder=None if good is None else good.order,
+        lastRollback=activation.blocked[-1] if activation.blocked else None,
+        lastError=activator.error or error,
+        guardrail=counts_of(activator.watch) or None,
+        provider=None if live is None or live.ready is None else live.ready.provider,
+    )
+
+
+def live_model(activator: Activator) -> ModelRef | None:
+    """Return the model that judges, as the judge says."""
+    return report_of(activator).live
+
+
+def patch_from(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the merge patch that turns *before* into *after*; what has gone becomes null."""
+    patch: dict[str, Any] = {key: None for key in before if key not in after}
+    for key, value in after.items():
+        known = before.get(key)
+        if isinstance(value, Mapping) and isinstance(known, Mapping):
+            inner = patch_from(known, value)
+            if inner:
+                patch[key] = inner
+        elif value != known:
+            patch[key] = value
+    return patch
+
+
+class Reporter:
+    """Turns reports into patches: only what changed, at most once a second."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, Any] = {}
+        self._sent_ns: int | None = None
+
+    def patch(self, report: InspectionReported, now_ns: int) -> dict[str, Any] | None:
+        """Return the patch to send now; None when nothing changed or it is too early."""
+        if self._sent_ns is not None and now_ns - self._sent_ns < REPORT_EVERY_NS:
+            return None
+        document = adapter(InspectionReported).dump_python(report, mode="json", exclude_none=True)
+        patch = patch_from(self._sent, document)
+        if not patch:
+            return None
+        self._sent, self._sent_ns = document, now_ns
+        return {PROPERTY: patch}
+
+
+def _phase(activator: Activator) -> InspectionPhase:
+    """Return the phase in the cloud's words."""
+    if activator.phase is not Phase.IDLE:
+        return _PHASES[activator.phase]
+    activation = activator.activation
+    blocked = activation.blocked
+    if blocked and blocked[-1].order == activation.settled_order:
+        return InspectionPhase.ROLLED_BACK
+    if activator.status is None:
+        return InspectionPhase.STARTING
+    live = activator.model(activator.status.live)
+    is_up = live is not None and live.ready is not None
+    return InspectionPhase.LIVE if is_up else InspectionPhase.NOT_READY

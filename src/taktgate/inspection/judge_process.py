@@ -1,0 +1,108 @@
+"""The judge as a process: reads its settings and the activation once, then runs the loop."""
+
+import gc
+import logging
+import sys
+
+from taktgate.contracts.outcome import Lane
+from taktgate.edge.clock import MILLISECOND, kernel_boot_id, new_start_id
+from taktgate.edge.lane import LaneInbox, LaneSender
+from taktgate.edge.logs import set_up_logging
+from taktgate.edge.process import (
+    die_with_parent,
+    end_on_sigterm,
+    hold_role,
+    take_realtime_priority,
+)
+from taktgate.edge.settings import Places, StationSettings, load_station, places_from
+from taktgate.inspection import control
+from taktgate.inspection.activation_file import ActivationFiles
+from taktgate.inspection.control import Load
+from taktgate.inspection.errors import ActivationFileError
+from taktgate.inspection.judge import Judge
+from taktgate.inspection.judge_loop import Inboxes, JudgeLoop
+from taktgate.inspection.judge_signs import Outlets
+from taktgate.inspection.network_camera import NetworkCamera
+from taktgate.inspection.parts import Identity, Timing
+from taktgate.inspection.ring import FrameRing
+from taktgate.inspection.runner_pool import RunnerPool, Terms
+
+log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Judge until SIGTERM."""
+    set_up_logging("inference/judge")
+    die_with_parent()
+    places = places_from()
+    settings = load_station(places.station_file)
+    with hold_role(places.private / "judge.lock"), FrameRing() as ring:
+        loop = _wire(places, settings, ring)
+        end_on_sigterm(loop.stop)
+        loop.start_with(*_boot_model(places))
+        if settings.realtime.judge:
+            take_realtime_priority(settings.realtime.judge)
+        gc.collect()
+        gc.freeze()
+        try:
+            loop.run()
+        finally:
+            loop.close()
+    return 0
+
+
+def _wire(places: Places, settings: StationSettings, ring: FrameRing) -> JudgeLoop:
+    identity = Identity(
+        station=settings.station,
+        kernel_boot_id=kernel_boot_id(),
+        judge_start_id=new_start_id(),
+    )
+    timing = Timing(
+        decision_reserve_ns=settings.judge.decision_reserve_ms * MILLISECOND,
+        frame_window_ns=settings.camera.frame_window_ms * MILLISECOND,
+    )
+    terms = Terms(
+        slots=places.slots,
+        trusted_keys=places.config / "trusted_keys",
+        device_class=settings.device_class,
+        threads=settings.judge.threads,
+        provider=settings.judge.provider,
+    )
+    writer = None
+    if settings.lanes.local:
+        writer = LaneSender(places.lane / control.WRITER_SOCKET, Lane.LOCAL)
+    return JudgeLoop(
+        identity,
+        judge=Judge(identity, timing),
+        pool=RunnerPool(terms, ring),
+        ring=ring,
+        camera=NetworkCamera(settings.camera.address, ring),
+        inboxes=Inboxes(
+            line=LaneInbox(places.lane / control.JUDGE_SOCKET),
+            commands=LaneInbox(places.private / control.CONTROL_SOCKET),
+        ),
+        outlets=Outlets(
+            writer=writer, agent=LaneSender(places.private / control.AGENT_SOCKET, Lane.LOCAL)
+        ),
+    )
+
+
+def _boot_model(places: Places) -> tuple[Load | None, str | None]:
+    """Return the last-known-good model and the runtime it is proven under; never a trial."""
+    files = ActivationFiles(folder=places.state)
+    try:
+        good = files.read().last_known_good
+    except ActivationFileError as error:
+        log.error("no model: the activation cannot be read", extra={"error": str(error)})
+        return None, None
+    if good is None:
+        log.warning("no model has been confirmed on this station yet")
+        return None, None
+    proof = files.read_proof()
+    is_proven = proof is not None and proof.digest == good.model.digest
+    fingerprint = proof.fingerprint if proof is not None and is_proven else None
+    return Load(slot=good.slot, digest=good.model.digest, golden=False), fingerprint
+
+
+if __name__ == "__main__":
+    sys.exit(main())

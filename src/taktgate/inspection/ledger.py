@@ -1,0 +1,81 @@
+"""The agent's durable memory of models, and what went wrong with the newest order."""
+
+import logging
+from typing import Final, Protocol
+
+from taktgate.contracts.activation import Activation
+from taktgate.contracts.twins import TypedError
+from taktgate.inspection.control import LoadedModel, Proof
+
+log = logging.getLogger(__name__)
+
+STATE_WRITE: Final = "STATE_WRITE"
+
+
+class Memory(Protocol):
+    """What survives a power cut."""
+
+    def write(self, activation: Activation) -> None:
+        """Replace the activation durably.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        ...
+
+    def write_proof(self, proof: Proof) -> None:
+        """Replace the proof durably.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        ...
+
+
+class Ledger:
+    """The activation as it is on disk: never ahead of it, never behind."""
+
+    def __init__(self, activation: Activation, memory: Memory) -> None:
+        self.activation = activation
+        self.error: TypedError | None = None
+        self._memory = memory
+        self._proof: Proof | None = None
+
+    def save(self, activation: Activation) -> bool:
+        """Make *activation* durable, then true. False: the disk refused and nothing has changed."""
+        try:
+            self._memory.write(activation)
+        except OSError as error:
+            log.error("activation.json cannot be written", extra={"error": str(error)})
+            self.error = TypedError(reason=STATE_WRITE, message=str(error)[:500])
+            return False
+        self.activation = activation
+        if self.error is not None and self.error.reason == STATE_WRITE:
+            self.error = None
+        return True
+
+    def prove(self, held: LoadedModel | None) -> None:
+        """Note under which runtime last-known-good, if *held* is that, has passed golden."""
+        good = self.activation.last_known_good
+        if held is None or held.ready is None or good is None or held.digest != good.model.digest:
+            return
+        proof = Proof(digest=held.digest, fingerprint=held.ready.fingerprint)
+        if proof == self._proof:
+            return
+        try:
+            self._memory.write_proof(proof)
+        except OSError as error:
+            log.warning("proof not saved, golden runs at each boot", extra={"error": str(error)})
+            return
+        self._proof = proof
+
+    def refuse(self, order: str, reason: str, message: str) -> None:
+        """Say why *order* is not followed; said once in the log, kept for the report."""
+        error = TypedError(reason=reason[:64], message=message[:500], order=order)
+        if error != self.error:
+            log.warning("order not followed", extra={"order": order, "reason": reason})
+        self.error = error
+
+    def clear(self) -> None:
+        """Forget the error: a newer order is followed."""
+        self.error = None

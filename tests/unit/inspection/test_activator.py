@@ -1,0 +1,458 @@
+"""The activator against a judge that does what it is told, and sometimes forgets."""
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.activation import Activation, Rollback, SlotRef
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.staged import ActivationPolicy, StagedModel
+from taktgate.contracts.twins import InspectionPhase
+from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
+from taktgate.inspection.activation import Phase
+from taktgate.inspection.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent_report import report_of
+from taktgate.inspection.control import (
+    JudgeStatus,
+    Load,
+    LoadedModel,
+    Proof,
+    Ready,
+    Refused,
+    RunnerState,
+    Swap,
+)
+from taktgate.inspection.decision import Lines
+from taktgate.inspection.guardrails import GuardrailSettings
+
+SETTINGS = GuardrailSettings()
+NO_LINES = Lines(classes=(), uncertain_low=0.5, uncertain_high=0.5)
+
+
+def model(letter: str) -> ModelRef:
+    return ModelRef(name="weld", version=f"1.{letter}", digest="sha256:" + letter * 64)
+
+
+def ready(digest: str) -> Ready:
+    return Ready(
+        model=model(digest[-1]),
+        lines=NO_LINES,
+        provider="CPUExecutionProvider",
+        is_fallback=False,
+        fingerprint="f",
+        golden_images=10,
+        golden_worst=0.0,
+        has_full_priority=True,
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Station:
+    """Disk, judge and clock of a station; the disk is all that a restart keeps."""
+
+    disk: Activation = field(
+        default_factory=lambda: Activation(contract=CONTRACT_VERSION, generation=0)
+    )
+    proof: Proof | None = None
+    disk_is_full: bool = False
+    loaded: dict[str, RunnerState] = field(default_factory=dict)
+    refusing: set[str] = field(default_factory=set)
+    live: str | None = None
+    is_enabled: bool = True
+    now_ns: int = 0
+    audits: list[Rollback] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    swaps_on_disk: list[tuple[str, Activation]] = field(default_factory=list)
+    """What the disk said when each swap was asked for."""
+    next_trigger: int = 0
+
+    def write(self, activation: Activation) -> None:
+        if self.disk_is_full:
+            raise OSError(28, "No space left on device")
+        assert activation.generation > self.disk.generation
+        self.disk = activation
+
+    def write_proof(self, proof: Proof) -> None:
+        self.proof = proof
+
+    def agent(self) -> Activator:
+        return Activator(
+            self.disk,
+            SETTINGS,
+            Surroundings(
+                memory=self,
+                command=self.obey,
+                audit=self.audits.append,
+                clock=lambda: self.now_ns,
+                wall_clock=lambda: "2026-01-01T00:00:00Z",
+            ),
+        )
+
+    def obey(self, command: Command) -> None:
+        self.commands.append(command)
+        if isinstance(command, Load):
+            state = RunnerState.READY
+            if command.digest in self.refusing:
+                state = RunnerState.REFUSED
+            self.loaded[command.digest] = state
+        elif isinstance(command, Swap):
+            if self.loaded.get(command.digest) is RunnerState.READY:
+                self.live = command.digest
+                self.swaps_on_disk.append((command.digest, self.disk))
+        elif command.digest != self.live:
+            self.loaded.pop(command.digest, None)
+
+    def restart_judge(self) -> None:
+        good = self.disk.last_known_good
+        self.live = None if good is None else good.model.digest
+        self.loaded = {} if good is None else {good.model.digest: RunnerState.READY}
+
+    def status(self) -> JudgeStatus:
+        models = tuple(
+            LoadedModel(
+                digest=digest,
+                slot=f"slot-{digest[-1]}",
+                state=state,
+                ready=ready(digest) if state is RunnerState.READY else None,
+                refused=Refused(reason="GOLDEN", message="score 0.9, must be 0.1")
+                if state is RunnerState.REFUSED
+                else None,
+            )
+            for digest, state in self.loaded.items()
+        )
+        return JudgeStatus(
+            judge_start_id="j",
+            live=self.live,
+            models=models,
+            is_ready=True,
+            reason="",
+            is_enabled=self.is_enabled,
+            counters={},
+        )
+
+    def settle(self, agent: Activator, rounds: int = 8) -> None:
+        for _ in range(rounds):
+            agent.judge_status(self.status())
+            agent.tick()
+
+    def part(
+        self, agent: Activator, verdict: Verdict = Verdict.PASS, reason: Reason = Reason.NONE
+    ) -> None:
+        """Let the live model judge one part."""
+        assert self.live is not None
+        self.next_trigger += 1
+        agent.verdict(
+            VerdictEnvelope(
+                contract=CONTRACT_VERSION,
+                station="VIS01",
+                kernel_boot_id="k",
+                judge_start_id="j",
+                plc_epoch=1,
+                sequence=self.next_trigger,
+                trigger_id=self.next_trigger,
+                verdict=verdict,
+                reason=reason,
+                score=0.5,
+                model=model(self.live[-1]),
+                trigger_ns=1,
+                decided_ns=2,
+                deadline_ns=3,
+            )
+        )
+
+
+def notice(letter: str, order: str, **changes: str) -> StagedModel:
+    policy = ActivationPolicy(changes.get("activation", "immediate"))
+    return StagedModel(
+        contract=changes.get("contract", CONTRACT_VERSION),
+        model=model(letter),
+        order=order,
+        slot=f"slot-{letter}",
+        activation=policy,
+    )
+
+
+def commissioned() -> tuple[Station, Activator]:
+    station = Station()
+    agent = station.agent()
+    station.settle(agent)
+    agent.staged(notice("a", "o1"))
+    station.settle(agent)
+    return station, agent
+
+
+def on_trial() -> tuple[Station, Activator]:
+    station, agent = commissioned()
+    for _ in range(30):
+        station.part(agent)
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+    assert station.live == model("b").digest
+    return station, agent
+
+
+def slot(letter: str, order: str) -> SlotRef:
+    return SlotRef(model=model(letter), order=order, slot=f"slot-{letter}")
+
+
+def test_the_first_model_is_confirmed_once_it_judges() -> None:
+    station, agent = commissioned()
+
+    assert station.disk.last_known_good == slot("a", "o1")
+    assert station.live == model("a").digest
+    assert station.proof == Proof(digest=model("a").digest, fingerprint="f")
+    assert report_of(agent).phase is InspectionPhase.LIVE
+    assert report_of(agent).confirmedOrder == "o1"
+    first = station.commands[0]
+    assert isinstance(first, Load)
+    assert first.golden
+
+
+def test_the_trial_is_durable_before_the_swap_and_confirmed_after_its_parts() -> None:
+    station, agent = on_trial()
+    digest, disk = station.swaps_on_disk[-1]
+    assert disk.trial is not None
+    assert (digest, disk.trial.candidate) == (model("b").digest, slot("b", "o2"))
+    assert disk.baseline.parts == 30
+
+    for _ in range(SETTINGS.trial_parts):
+        assert station.disk.last_known_good == slot("a", "o1")
+        station.part(agent)
+    station.settle(agent)
+
+    assert station.disk.last_known_good == slot("b", "o2")
+    assert station.disk.trial is None
+    assert set(station.loaded) == {model("b").digest}, "the old runner is let go"
+    assert station.disk.baseline.parts == SETTINGS.trial_parts
+
+
+def test_an_over_rejecting_candidate_goes_back_by_itself() -> None:
+    station, agent = on_trial()
+    for _ in range(SETTINGS.trial_parts):
+        if agent.phase is Phase.TRIAL:
+            station.part(agent, Verdict.FAIL)
+    station.settle(agent)
+
+    assert station.live == model("a").digest
+    assert station.disk.last_known_good == slot("a", "o1")
+    assert [each.reason for each in station.audits] == ["OVER_REJECT"]
+    assert station.audits[0].figures["rejects"] == station.audits[0].figures["parts"]
+    assert set(station.loaded) == {model("a").digest}
+    report = report_of(agent)
+    assert (report.phase, report.order) == (InspectionPhase.ROLLED_BACK, "o2")
+    assert report.lastRollback is not None
+
+
+def test_the_rollback_is_durable_before_the_swap_back() -> None:
+    station, agent = on_trial()
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.MODEL_ERROR)
+
+    digest, disk = station.swaps_on_disk[-1]
+    assert digest == model("a").digest
+    assert [each.digest for each in disk.blocked] == [model("b").digest]
+    assert station.audits[-1].reason == "INFERENCE_FAILURE"
+
+
+def test_a_blocked_digest_needs_a_new_order() -> None:
+    station, agent = on_trial()
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+    station.settle(agent)
+
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert agent.phase is Phase.IDLE
+    assert report_of(agent).phase is InspectionPhase.ROLLED_BACK
+    assert agent.error is not None
+    assert agent.error.reason == "BLOCKED"
+
+    agent.staged(notice("b", "o3"))
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+
+
+def test_an_equal_digest_is_simply_satisfied() -> None:
+    station, agent = commissioned()
+    before = len(station.commands)
+    agent.staged(notice("a", "o7"))
+    station.settle(agent)
+
+    assert station.disk.settled_order == "o7"
+    assert report_of(agent).confirmedOrder == "o7"
+    assert len(station.commands) == before
+
+
+def test_a_refused_candidate_is_reported_and_touches_nothing() -> None:
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+
+    assert station.live == model("a").digest
+    assert agent.phase is Phase.IDLE
+    assert agent.error is not None
+    assert (agent.error.reason, agent.error.order) == ("GOLDEN", "o2")
+    assert station.disk.trial is None
+    loads = [each for each in station.commands if isinstance(each, Load)]
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert [each for each in station.commands if isinstance(each, Load)] == loads
+
+    station.refusing.clear()
+    agent.staged(notice("b", "o3"))
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+    assert agent.error is None
+
+
+def test_a_new_order_waits_while_a_trial_runs_and_only_the_newest_is_kept() -> None:
+    station, agent = on_trial()
+    agent.staged(notice("c", "o3"))
+    agent.staged(notice("d", "o4"))
+    station.settle(agent)
+    assert agent.candidate == slot("b", "o2")
+
+    for _ in range(SETTINGS.trial_parts):
+        station.part(agent)
+    station.settle(agent)
+    assert agent.candidate == slot("d", "o4")
+
+
+def test_an_agent_that_restarts_goes_on_with_the_trial() -> None:
+    station, _ = on_trial()
+    agent = station.agent()
+    assert report_of(agent).phase is InspectionPhase.STARTING
+    station.settle(agent)
+
+    assert agent.phase is Phase.TRIAL
+    assert station.live == model("b").digest
+
+
+def test_a_judge_that_restarts_costs_one_attempt_and_the_second_time_the_trial() -> None:
+    station, agent = on_trial()
+    station.restart_judge()
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+    assert station.disk.trial is not None
+    assert station.disk.trial.attempts == 2
+
+    station.restart_judge()
+    station.settle(agent)
+    assert agent.phase is Phase.IDLE
+    assert station.live == model("a").digest
+    assert station.audits[-1].reason == "INFERENCE_FAILURE"
+
+
+def test_a_power_cut_in_a_trial_boots_last_known_good_and_retries_once() -> None:
+    station, _ = on_trial()
+    station.restart_judge()
+    agent = station.agent()
+    assert station.live == model("a").digest
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+
+    station.restart_judge()
+    agent = station.agent()
+    station.settle(agent)
+    assert station.live == model("a").digest
+    assert station.disk.blocked[-1].order == "o2"
+
+
+def test_a_full_disk_stops_the_swap_not_the_line() -> None:
+    station, agent = commissioned()
+    station.disk_is_full = True
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert station.live == model("a").digest
+    assert agent.error is not None
+    assert agent.error.reason == "STATE_WRITE"
+
+    station.disk_is_full = False
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+    assert agent.error is None
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
+def test_a_full_disk_only_delays_the_end_of_a_trial(verdict: Verdict) -> None:
+    station, agent = on_trial()
+    station.disk_is_full = True
+    for _ in range(SETTINGS.trial_parts):
+        station.part(agent, verdict)
+    station.settle(agent)
+    assert station.disk.trial is not None
+    assert agent.phase is Phase.TRIAL
+
+    station.disk_is_full = False
+    station.settle(agent)
+    expected = "b" if verdict is Verdict.PASS else "a"
+    assert station.live == model(expected).digest
+    assert station.disk.trial is None
+
+
+def test_a_gentler_policy_waits_until_the_line_is_disabled() -> None:
+    station, agent = commissioned()
+    agent.staged(notice("b", "o2", activation="changeover"))
+    station.settle(agent)
+    assert agent.phase is Phase.IDLE
+    assert agent.error is not None
+    assert agent.error.reason == "WAITING"
+
+    station.is_enabled = False
+    station.settle(agent)
+    assert agent.phase is Phase.TRIAL
+    assert agent.error is None
+
+
+def test_a_stager_of_another_contract_is_not_followed() -> None:
+    station, agent = commissioned()
+    agent.staged(notice("b", "o2", contract="2.0"))
+    station.settle(agent)
+
+    assert agent.phase is Phase.IDLE
+    assert agent.error is not None
+    assert agent.error.reason == "CONTRACT"
+
+
+def test_parts_that_say_nothing_about_the_model_do_not_count() -> None:
+    station, agent = on_trial()
+    for reason in (Reason.NO_FRAME, Reason.FRAME_MISMATCH, Reason.SKIPPED, Reason.NOT_READY):
+        for _ in range(20):
+            station.part(agent, Verdict.NO_DECISION, reason)
+
+    assert agent.phase is Phase.TRIAL
+    assert agent.watch is not None
+    assert agent.watch.parts == 0
+
+
+def test_the_baseline_is_saved_at_a_low_rate() -> None:
+    station, agent = commissioned()
+    generation = station.disk.generation
+    for _ in range(25):
+        station.part(agent)
+    agent.tick()
+    assert station.disk.generation == generation
+
+    station.now_ns += 61_000_000_000
+    agent.tick()
+    assert station.disk.baseline.parts == 25
+    assert station.disk.generation == generation + 1
+
+
+def test_without_a_way_back_the_station_says_so_and_takes_the_next_order() -> None:
+    station, agent = on_trial()
+    station.loaded[model("a").digest] = RunnerState.REFUSED
+    station.refusing.add(model("a").digest)
+    agent.judge_status(station.status())
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+    station.settle(agent)
+    assert agent.error is not None
+    assert agent.error.reason == "NO_WAY_BACK"
+
+    agent.staged(notice("c", "o3"))
+    station.settle(agent)
+    assert station.live == model("c").digest
