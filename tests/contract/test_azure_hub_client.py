@@ -189,6 +189,17 @@ def test_outage_costs_only_what_expired(
 
 
 @reconnects
+def test_cut_connection_is_mended(world: CloudThread, device: LocalDevice, agents: Agents) -> None:
+    agent = agents("b")
+    agent.next(DesiredTwin)
+    assert world.call(device.edgehub.drop_connection, "b")
+    agent.hub.send("out", b"after the cut", ttl_s=LONG_S)
+    assert not agent.next(LinkState).connected
+    assert agent.next(LinkState).connected
+    assert agent.next(InputMessage).payload == b"after the cut"
+
+
+@reconnects
 def test_message_waits_in_edgehub_for_a_module_that_is_away(
     world: CloudThread, device: LocalDevice, agents: Agents
 ) -> None:
@@ -243,13 +254,14 @@ def test_certificate_of_a_new_authority_is_fatal(
     directory = world.cloud.directory / "other-ca"
     context = create_authority(directory).server_context("other", [network.address(2)])
     world.run(device.edgehub.stop())
-    genuine, device.edgehub._tls = device.edgehub._tls, context
+    genuine = device.place.tls
+    device.edgehub.change_certificate(context)
     try:
         world.run(device.edgehub.start())
         assert "certificate" in agent.next(LinkFatal).reason.lower()
     finally:
         world.run(device.edgehub.stop())
-        device.edgehub._tls = genuine
+        device.edgehub.change_certificate(genuine)
         world.run(device.edgehub.start())
     agent.hub.stop()
     del agent

@@ -1,4 +1,4 @@
-"""The sample bundles, damaged, mixed and cut off: never half a bundle, never another one's model."""
+"""Sample bundles, damaged, mixed and cut off: never half a bundle, never another one's model."""
 
 from pathlib import Path
 

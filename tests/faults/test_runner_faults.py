@@ -29,9 +29,15 @@ def pid_of(station: JudgeStation, digest: str) -> int:
     return pid
 
 
+def wait_for_another(station: JudgeStation, digest: str, pid: int) -> None:
+    """Wait until another process than *pid* serves the model."""
+    station.wait(lambda: station.runner_pid(digest) not in (None, pid))
+    station.wait(lambda: station.is_ready)
+
+
 def test_a_runner_killed_in_mid_run_costs_its_part_and_is_replaced(tmp_path: Path) -> None:
     with judge_station(tmp_path, deadline_ms=5000) as station:
-        model = station.install_tiny(Tiny(slow_steps=60), "a", confirmed=True)
+        model = station.install_tiny(Tiny(slow_steps=12), "a", confirmed=True)
         station.start_ready()
         pid = pid_of(station, model.digest)
         trigger_id = station.part(flat(0))
@@ -44,8 +50,7 @@ def test_a_runner_killed_in_mid_run_costs_its_part_and_is_replaced(tmp_path: Pat
         assert (verdict.verdict, verdict.reason) == (Verdict.NO_DECISION, Reason.MODEL_ERROR)
         assert time.monotonic() - killed < 0.5, "the judge does not wait for the deadline"
 
-        station.wait(lambda: station.is_ready)
-        assert pid_of(station, model.digest) != pid
+        wait_for_another(station, model.digest, pid)
         assert station.judged(flat(0)).verdict is Verdict.PASS
 
 
@@ -57,7 +62,7 @@ def test_an_idle_runner_that_dies_is_replaced_without_a_part_lost_before(tmp_pat
         os.kill(pid, signal.SIGKILL)
         station.wait(lambda: not station.is_ready)
         assert station.judged(flat(0)).reason is Reason.NOT_READY
-        station.wait(lambda: station.is_ready)
+        wait_for_another(station, model.digest, pid)
 
         assert station.judged(flat(0)).verdict is Verdict.PASS
         assert len(station.happened(Happening.DIED)) == 1
@@ -76,15 +81,15 @@ def test_a_stopped_runner_times_out_at_the_decision_deadline_and_is_killed(
         overshoot_ns = verdict.decided_ns - (verdict.deadline_ns - 50 * MILLISECOND)
         assert 0 <= overshoot_ns < 30 * MILLISECOND
 
-        station.wait(lambda: bool(station.happened(Happening.KILLED)))
-        station.wait(lambda: station.is_ready)
+        wait_for_another(station, model.digest, pid)
+        assert station.happened(Happening.KILLED)
         assert not is_alive(pid)
         assert station.judged(flat(0)).verdict is Verdict.PASS
 
 
 def test_a_model_that_is_too_slow_is_late_every_time_and_never_passes(tmp_path: Path) -> None:
     with judge_station(tmp_path, deadline_ms=150) as station:
-        station.install_tiny(Tiny(slow_steps=60), "a", confirmed=True)
+        station.install_tiny(Tiny(slow_steps=10), "a", confirmed=True)
         station.start_ready()
         for _ in range(3):
             assert station.judged(flat(0)).reason in (Reason.TIMEOUT, Reason.NOT_READY)

@@ -107,6 +107,9 @@ class Camera:
 class JudgeStation:
     """The folders, sockets and process of one judge under test."""
 
+    has_agent = False
+    """True where the real agent runs: then the test does not hear what the judge tells it."""
+
     def __init__(
         self, folder: Path, *, deadline_ms: int = 400, window_ms: int = 120, settings: str = ""
     ) -> None:
@@ -139,7 +142,9 @@ class JudgeStation:
             "TAKTGATE_STATE_DIR": str(folder / "state"),
         }
         self._writer = LaneInbox(folder / "lane" / control.WRITER_SOCKET)
-        self._agent = LaneInbox(folder / "private" / control.AGENT_SOCKET)
+        self._agent = LaneInbox(
+            folder / "private" / ("unused.sock" if self.has_agent else control.AGENT_SOCKET)
+        )
         self._lines = {
             lane: LaneSender(folder / "lane" / control.JUDGE_SOCKET, lane)
             for lane in (Lane.LOCAL, Lane.EDGEHUB)

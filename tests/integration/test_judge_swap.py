@@ -1,6 +1,7 @@
 """Candidates beside a live model: refused without a trace, or swapped in between two parts."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,9 +17,19 @@ GOOD = Tiny(version="1.0.0")
 NEXT = Tiny(version="2.0.0", gain=9.0)
 
 
-def refusal(station: JudgeStation, digest: str) -> str:
-    """Load *digest* from slot b and return why it was refused."""
-    station.command(control.KIND_LOAD, Load(slot="b", digest=digest, golden=True))
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[JudgeStation]:
+    """A station with a good model live, shared: what it is offered must leave no trace."""
+    with judge_station(tmp_path_factory.mktemp("station")) as station:
+        station.install_tiny(GOOD, "a", confirmed=True)
+        station.start_ready()
+        yield station
+
+
+def refusal(station: JudgeStation, slot: str, digest: str) -> str:
+    """Load *digest* from *slot* and return why it was refused."""
+    station.heard.events.clear()
+    station.command(control.KIND_LOAD, Load(slot=slot, digest=digest, golden=True))
     station.wait(lambda: bool(station.happened(Happening.REFUSED)))
     (event,) = station.happened(Happening.REFUSED)
     assert event.digest == digest
@@ -32,40 +43,52 @@ def refusal(station: JudgeStation, digest: str) -> str:
         (replace(NEXT, score_output="score"), "OUTPUTS"),
         (replace(NEXT, classes=3), "OUTPUTS"),
         (replace(NEXT, golden_shift=0.1), "GOLDEN"),
-        (replace(NEXT, gain=-8.0, golden_shift=0.5), "GOLDEN"),
         (replace(NEXT, cut_bytes=60), "LOAD"),
         (replace(NEXT, device_class="jetson"), "INCOMPATIBLE"),
     ],
 )
 def test_a_bad_candidate_is_refused_by_its_own_reason_and_the_live_model_judges_on(
-    tmp_path: Path, candidate: Tiny, reason: str
+    station: JudgeStation, request: pytest.FixtureRequest, candidate: Tiny, reason: str
 ) -> None:
-    with judge_station(tmp_path) as station:
-        live = station.install_tiny(GOOD, "a", confirmed=True)
-        bad = station.install_tiny(candidate, "b")
-        station.start_ready()
-        pid = station.runner_pid(live.digest)
+    live = station.heard.beats[-1].model
+    assert live is not None
+    pid = station.runner_pid(live.digest)
+    slot = f"bad{request.node.callspec.indices['candidate']}"
+    bad = station.install_tiny(candidate, slot)
 
-        assert refusal(station, bad.digest) == reason
-        station.command(control.KIND_SWAP, Swap(digest=bad.digest))
-        verdict = station.judged(flat(0))
-        assert (verdict.verdict, verdict.model) == (Verdict.PASS, live)
-        assert station.runner_pid(live.digest) == pid
+    assert refusal(station, slot, bad.digest) == reason
+    station.command(control.KIND_SWAP, Swap(digest=bad.digest))
+    verdict = station.judged(flat(0))
+    assert (verdict.verdict, verdict.model) == (Verdict.PASS, live)
+    assert station.runner_pid(live.digest) == pid
+    station.command(control.KIND_DROP, Drop(digest=bad.digest))
 
 
-def test_a_slot_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
-    with judge_station(tmp_path) as station:
-        station.install_tiny(GOOD, "a", confirmed=True)
-        other = station.install_tiny(NEXT, "b")
-        station.start_ready()
-        model = tmp_path / "slots/b/model.onnx"
-        model.write_bytes(model.read_bytes()[:-1] + b"\x00")
-        assert refusal(station, other.digest) == "DIGEST"
+def test_a_slot_that_was_tampered_with_is_refused(station: JudgeStation) -> None:
+    other = station.install_tiny(NEXT, "tampered")
+    folder = station.folder / "slots/tampered"
+    model = folder / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-1] + b"\x00")
+    assert refusal(station, "tampered", other.digest) == "DIGEST"
 
-        station.heard.events.clear()
-        station.command(control.KIND_DROP, Drop(digest=other.digest))
-        (tmp_path / "slots/b/manifest.sig").write_bytes(b"{}")
-        assert refusal(station, other.digest) == "SIGNATURE"
+    (folder / "manifest.sig").write_bytes(b"{}")
+    assert refusal(station, "tampered", other.digest) == "SIGNATURE"
+    assert refusal(station, "nowhere", other.digest) == "ARCHIVE"
+    station.command(control.KIND_DROP, Drop(digest=other.digest))
+
+
+def test_the_live_model_cannot_be_dropped_and_others_can(station: JudgeStation) -> None:
+    live = station.heard.beats[-1].model
+    assert live is not None
+    other = station.install_tiny(NEXT, "other")
+    station.command(control.KIND_LOAD, Load(slot="other", digest=other.digest, golden=True))
+    station.wait(lambda: station.runner_pid(other.digest) is not None)
+    for digest in (live.digest, other.digest):
+        station.command(control.KIND_DROP, Drop(digest=digest))
+    station.wait(lambda: station.runner_pid(other.digest) is None)
+
+    assert station.runner_pid(live.digest) is not None
+    assert station.judged(flat(0)).verdict is Verdict.PASS
 
 
 def test_swaps_under_load_cost_no_part_and_mix_no_models(tmp_path: Path) -> None:
@@ -95,20 +118,3 @@ def test_swaps_under_load_cost_no_part_and_mix_no_models(tmp_path: Path) -> None
             expected = Verdict.FAIL if each.trigger_id % 2 else Verdict.PASS
             assert each.verdict is expected, "a verdict from another part's frame"
         assert station.happened(Happening.FIRST_PART)
-
-
-def test_the_live_model_cannot_be_dropped_and_others_can(tmp_path: Path) -> None:
-    with judge_station(tmp_path) as station:
-        live = station.install_tiny(GOOD, "a", confirmed=True)
-        other = station.install_tiny(NEXT, "b")
-        station.start_ready()
-        station.command(control.KIND_LOAD, Load(slot="b", digest=other.digest, golden=True))
-        station.wait(lambda: station.runner_pid(other.digest) is not None)
-        for digest in (live.digest, other.digest):
-            station.command(control.KIND_DROP, Drop(digest=digest))
-        status = station.heard.status
-        station.wait(lambda: station.heard.status is not status)
-        station.wait(lambda: station.runner_pid(other.digest) is None)
-
-        assert station.runner_pid(live.digest) is not None
-        assert station.judged(flat(0)).verdict is Verdict.PASS

@@ -125,7 +125,7 @@ def test_with_the_local_lane_off_only_the_agents_lane_counts(tmp_path: Path) -> 
         assert len(station.heard.copies) == 1
 
 
-def test_a_disabled_line_is_answered_not_judged(tmp_path: Path) -> None:
+def test_parts_that_cannot_be_judged_are_answered_with_their_reason(tmp_path: Path) -> None:
     with judge_station(tmp_path) as station:
         station.install_tiny(Tiny(), "a", confirmed=True)
         station.start_ready()
@@ -134,20 +134,16 @@ def test_a_disabled_line_is_answered_not_judged(tmp_path: Path) -> None:
         station.wait(lambda: station.verdict(station.trigger_id) is not None)
 
         assert station.heard.verdicts[-1].reason is Reason.NOT_READY
-
-
-def test_a_frame_that_the_model_cannot_take_is_no_decision(tmp_path: Path) -> None:
-    with judge_station(tmp_path) as station:
-        station.install_tiny(Tiny(), "a", confirmed=True)
-        station.start_ready()
-
-        envelope = station.judged(flat(0)[:32])
-        assert (envelope.verdict, envelope.reason) == (Verdict.NO_DECISION, Reason.MODEL_ERROR)
-
-
-def test_a_part_without_a_frame_is_no_frame(tmp_path: Path) -> None:
-    with judge_station(tmp_path) as station:
-        station.install_tiny(Tiny(), "a", confirmed=True)
-        station.start_ready()
-
         assert station.judged(None).reason is Reason.NO_FRAME
+        assert station.judged(flat(0)[:32]).reason is Reason.MODEL_ERROR, "of another size"
+        station.wait_for_quiet(0.2)
+        assert station.judged(flat(0)).verdict is Verdict.PASS
+
+        # TriggerId jumps, the camera was not triggered: numbers and time contradict each other.
+        station.trigger_id += 2
+        reasons = []
+        for _ in range(3):
+            station.wait_for_quiet(0.2)
+            reasons.append(station.judged(flat(0)).reason)
+        assert reasons == [Reason.NO_FRAME, Reason.FRAME_MISMATCH, Reason.NONE]
+        assert [each.reason for each in station.heard.verdicts[-5:-3]] == [Reason.SKIPPED] * 2

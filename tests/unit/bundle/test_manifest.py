@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -136,10 +137,8 @@ def test_any_value_in_any_field_is_read_or_refused_as_manifest(
 ) -> None:
     changed = json.loads(manifest.to_bytes())
     changed["schema" if field == "schema_version" else field] = value
-    try:
-        Manifest.parse(bytes_of(changed))
-    except ManifestError as error:
-        assert error.rule
+    with suppress(ManifestError):
+        assert Manifest.parse(bytes_of(changed)).name
 
 
 @given(data=st.binary(max_size=200))

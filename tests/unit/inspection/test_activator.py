@@ -274,6 +274,25 @@ def test_a_blocked_digest_needs_a_new_order() -> None:
     assert agent.phase is Phase.TRIAL
 
 
+def test_a_layer_that_is_withdrawn_settles_the_older_order_again() -> None:
+    station, agent = on_trial()
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+    station.settle(agent)
+
+    agent.staged(notice("a", "o1"))
+    station.settle(agent)
+    report = report_of(agent)
+    assert (report.phase, report.order) == (InspectionPhase.LIVE, "o1")
+    assert station.disk.settled_order == "o1"
+
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    report = report_of(agent)
+    assert (report.phase, report.order) == (InspectionPhase.ROLLED_BACK, "o2")
+    assert station.live == model("a").digest
+
+
 def test_an_equal_digest_is_simply_satisfied() -> None:
     station, agent = commissioned()
     before = len(station.commands)

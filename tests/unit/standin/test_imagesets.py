@@ -51,7 +51,8 @@ def test_weld_frames_are_grey_512_and_name_their_defect() -> None:
     images = WeldSeams(Split.TRAIN, size=300)
     for index in range(40):
         image = images.item(index)
-        assert (image.pixels.shape, image.pixels.dtype) == ((512, 512), np.uint8)
+        assert image.pixels.shape == (512, 512)
+        assert image.pixels.dtype == np.uint8
         assert image.label == images.label(index)
         assert (image.defect is None) == (image.label == "ok")
     assert {images.item(index).defect for index in range(60)} == {None, *images.classes}

@@ -20,8 +20,8 @@ from taktgate.standin.azure.edgehub_session import ModuleSession
 from taktgate.standin.azure.edgehub_twins import TwinStore
 from taktgate.standin.azure.edgehub_upstream import UpstreamQueue
 from taktgate.standin.azure.errors import ManifestError, MqttProtocolError, RouteSyntaxError
+from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.rest_support import as_port_in_use
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,10 @@ class EdgeHub:
         await self._method_server.stop()
         await server.wait_closed()
         log.info("edgeHub stopped", extra={"device": self.device})
+
+    def change_certificate(self, tls: ssl.SSLContext) -> None:
+        """Serve with another certificate from the next start on, as after a change of the CA."""
+        self._tls = tls
 
     def drop_connection(self, module: str) -> bool:
         """Cut a module's connection; return whether it had one."""

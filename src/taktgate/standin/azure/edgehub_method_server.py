@@ -11,7 +11,7 @@ from aiohttp import web
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.rest_support import error_response, json_object, start_site, stop_site
+from taktgate.standin.azure.http_serving import error_response, json_object, start_site, stop_site
 
 log = logging.getLogger(__name__)
 

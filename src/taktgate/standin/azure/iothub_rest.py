@@ -11,16 +11,16 @@ from aiohttp import web
 from taktgate.standin.azure import query_language, sas
 from taktgate.standin.azure.edgehub_method_server import DEFAULT_RESPONSE_TIMEOUT_S, timeout_of
 from taktgate.standin.azure.errors import HubRequestError, QuerySyntaxError
-from taktgate.standin.azure.identities import Identity
-from taktgate.standin.azure.iothub import IotHub
-from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.rest_support import (
+from taktgate.standin.azure.http_serving import (
     as_port_in_use,
     error_response,
     json_object,
     start_site,
     stop_site,
 )
+from taktgate.standin.azure.identities import Identity
+from taktgate.standin.azure.iothub import IotHub
+from taktgate.standin.azure.json_types import JsonObject
 
 log = logging.getLogger(__name__)
 

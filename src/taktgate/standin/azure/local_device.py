@@ -41,7 +41,7 @@ class LocalDevice:
         self.name = link.device
         self.link = link
         self.directory = agent.directory
-        self._place = place
+        self.place = place
         self._volumes = agent.volumes
         self._workloads: dict[str, WorkloadApi] = {}
         self.edgehub = EdgeHub(
@@ -105,8 +105,8 @@ class LocalDevice:
             await workload.start()
         return {
             "IOTEDGE_WORKLOADURI": workload.uri,
-            "IOTEDGE_GATEWAYHOSTNAME": self._place.gateway,
-            "IOTEDGE_IOTHUBHOSTNAME": self._place.hub_hostname,
+            "IOTEDGE_GATEWAYHOSTNAME": self.place.gateway,
+            "IOTEDGE_IOTHUBHOSTNAME": self.place.hub_hostname,
             "IOTEDGE_DEVICEID": self.name,
             "IOTEDGE_MODULEID": module,
             "IOTEDGE_MODULEGENERATIONID": self.link.generation_id(module),
@@ -147,7 +147,7 @@ class LocalDevice:
     def _new_workload(self, module: str) -> WorkloadApi:
         key = self.link.module_key(module)
         assert key is not None
-        path = self._place.socket_directory / f"{self.name}.{module}"
+        path = self.place.socket_directory / f"{self.name}.{module}"
         if len(str(path)) > MAX_SOCKET_PATH:
             raise ManifestError(f"socket path {path}; rule: at most {MAX_SOCKET_PATH} characters")
         return WorkloadApi(
@@ -155,5 +155,5 @@ class LocalDevice:
             module=module,
             generation_id=self.link.generation_id(module),
             key=key,
-            trust_bundle=self._place.trust_bundle,
+            trust_bundle=self.place.trust_bundle,
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from taktgate.standin.azure.rest_support import as_port_in_use, start_site, stop_site
+from taktgate.standin.azure.http_serving import as_port_in_use, start_site, stop_site
 
 
 class RegistryServer:

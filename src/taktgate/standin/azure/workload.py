@@ -8,7 +8,7 @@ from aiohttp import web
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.rest_support import json_object
+from taktgate.standin.azure.http_serving import json_object
 
 API_VERSION = "2019-01-30"
 

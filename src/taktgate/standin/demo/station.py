@@ -27,6 +27,9 @@ from taktgate.standin.line.process import LineProcess
 
 RESTART_BACKOFF_S: Final = 1.0
 """edgeAgent waits 10 s before the first restart; nobody wants to watch that in a demo."""
+_PLC_PORT: Final = 44818
+_FRAMES_PORT: Final = 3960
+_TRIGGER_PORT: Final = 3961
 _METRICS_PORTS: Final = {INFERENCE: 9601, PLC_WRITER: 9602, MODEL_STAGER: 9603}
 _CONFIG_FILES: Final = ("guardrails.yaml", "device_compatibility_matrix.yaml", "trusted_keys")
 _HOST_CONFIG: Final = "/etc/taktgate"
@@ -59,19 +62,19 @@ class LocalStation:
         self._camera = CameraProcess(
             images=plan.images,
             control=directory / f"{plan.name}.camera",
-            listen=f"{plan.gateway}:0",
-            trigger=f"{plan.gateway}:0",
+            listen=f"{plan.gateway}:{_FRAMES_PORT}",
+            trigger=f"{plan.gateway}:{_TRIGGER_PORT}",
             seed=plan.seed,
             defective_fraction=options.defective_fraction,
         )
-        self._plc: LineProcess | None = None
+        self.plc = LineProcess(
+            control=directory / f"{plan.name}.plc",
+            host=plan.gateway,
+            port=_PLC_PORT,
+            camera_trigger=f"{plan.gateway}:{_TRIGGER_PORT}",
+            deadline_ms=options.deadline_ms,
+        )
         self._device: LocalDevice | None = None
-
-    @property
-    def plc(self) -> LineProcess:
-        """Return the PLC. Only after `start`."""
-        assert self._plc is not None
-        return self._plc
 
     @property
     def device(self) -> LocalDevice:
@@ -80,22 +83,20 @@ class LocalStation:
         return self._device
 
     async def start(self, cloud: LocalCloud) -> None:
-        """Start camera and PLC, then the device; its modules follow by deployment.
+        """Start camera, PLC and device side by side; the modules follow by deployment.
 
         Raises:
             StandinStartError: camera or PLC did not come up; the message says why.
             PortInUseError: the station's address is taken.
         """
-        await self._camera.start()
-        self._plc = LineProcess(
-            control=self._directory / f"{self.name}.plc",
-            host=self._plan.gateway,
-            port=0,
-            camera_trigger=self._camera.trigger_address,
-            deadline_ms=self._options.deadline_ms,
-        )
-        await self._plc.start()
         self._write_config()
+        await asyncio.gather(self._camera.start(), self.plc.start(), self._add_device(cloud))
+        self._tasks = [
+            asyncio.create_task(self._follow_plc(), name=f"{self.name} PLC events"),
+            asyncio.create_task(self._follow_camera(), name=f"{self.name} camera events"),
+        ]
+
+    async def _add_device(self, cloud: LocalCloud) -> None:
         self._device = await cloud.add_device(
             self.name,
             gateway=self._plan.gateway,
@@ -111,19 +112,13 @@ class LocalStation:
             volumes={_HOST_CONFIG: self._config},
             restart_backoff_s=RESTART_BACKOFF_S,
         )
-        self._tasks = [
-            asyncio.create_task(self._follow_plc(self._plc), name=f"{self.name} PLC events"),
-            asyncio.create_task(self._follow_camera(), name=f"{self.name} camera events"),
-        ]
 
     async def stop(self) -> None:
         """End PLC and camera; the modules end with the cloud."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for process in (self._plc, self._camera):
-            if process is not None:
-                await process.stop()
+        await asyncio.gather(self.plc.stop(), self._camera.stop())
 
     async def until_parts(self, count: int) -> None:
         """Wait until *count* parts have been closed."""
@@ -161,14 +156,14 @@ class LocalStation:
         station = yaml.safe_load((shipped / "station.yaml").read_text(encoding="utf-8"))
         station["station"] = self.name
         station["device_class"] = DEVICE_CLASS
-        station["plc"]["address"] = self.plc.address
-        station["camera"]["address"] = self._camera.frames_address
+        station["plc"]["address"] = f"{self._plan.gateway}:{_PLC_PORT}"
+        station["camera"]["address"] = f"{self._plan.gateway}:{_FRAMES_PORT}"
         station["lanes"]["local"] = self._options.local_lane
         (self._config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
 
-    async def _follow_plc(self, plc: LineProcess) -> None:
+    async def _follow_plc(self) -> None:
         while True:
-            event = await plc.events.get()
+            event = await self.plc.events.get()
             if event["event"] == "part":
                 self.tally.parts.append(_part_of(event))
                 async with self._part_closed:

@@ -1,5 +1,6 @@
 """The local world of a demo: one folder, one loopback network, one cloud, some stations."""
 
+import asyncio
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -52,7 +53,7 @@ async def local_world(
         stations: device tags by station name.
 
     Raises:
-        WorldError: the folder's path is too long for unix sockets.
+        WorldError: the folder is not empty, or its path is too long for unix sockets.
         PortInUseError: an address of the world is taken.
         SampleMissingError: a bundle is not in this checkout.
         StandinStartError: a camera or a PLC did not come up.
@@ -77,7 +78,7 @@ async def local_world(
                 )
                 world.stations[name] = station = LocalStation(plan, options, directory)
                 stack.push_async_callback(station.stop)
-                await station.start(cloud)
+            await asyncio.gather(*(each.start(cloud) for each in world.stations.values()))
             yield world
 
 
@@ -94,5 +95,7 @@ def _working_folder(asked: Path | None) -> Iterator[Path]:
         raise WorldError(
             f"--keep {folder}: the path must be at most {_LONGEST_DIRECTORY} characters"
         )
+    if folder.exists() and any(folder.iterdir()):
+        raise WorldError(f"--keep {folder}: must be an empty folder, or not be there yet")
     folder.mkdir(parents=True, exist_ok=True)
     yield folder

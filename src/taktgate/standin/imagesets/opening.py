@@ -15,6 +15,7 @@ from taktgate.standin.imagesets.weld import WeldSeams
 
 ELPV = "elpv"
 WELD = "weld"
+WELD_FRAMES = {Split.TRAIN: 3000, Split.TUNE: 1000, Split.LINE: 4000}
 
 
 def open_imageset(spec: str, split: Split = Split.LINE, *, seed: int = 0) -> ImageSet:
@@ -33,7 +34,7 @@ def open_imageset(spec: str, split: Split = Split.LINE, *, seed: int = 0) -> Ima
     if spec == ELPV:
         return ElpvCells(split)
     if spec == WELD:
-        return WeldSeams(split, seed=seed)
+        return WeldSeams(split, seed=seed, size=WELD_FRAMES[split])
     if not Path(spec).is_dir():
         raise ImageSetError(f"images must be {ELPV!r}, {WELD!r} or a folder, got {spec!r}")
     return FolderImages(Path(spec), split)

@@ -1,0 +1,123 @@
+"""The whole module without edgeHub: commissioning, a canary that goes bad, the way back."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.integration.judge_station import JudgeStation, flat
+from tests.integration.tiny_bundles import Tiny
+
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.activation import Activation
+from taktgate.contracts.codec import ContractError, decode, encode
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.staged import ActivationPolicy, StagedModel
+from taktgate.contracts.verdict import Verdict
+
+ROOT = Path(__file__).parents[2]
+METRICS_PORT = 9651
+
+
+class ModuleStation(JudgeStation):
+    """A station whose whole module `inference` runs, supervisor and agent included."""
+
+    has_agent = True
+
+    def start_module(self) -> None:
+        environment = {
+            **self.environment,
+            "TAKTGATE_METRICS_ADDRESS": "127.0.0.1",
+            "TAKTGATE_METRICS_PORT": str(METRICS_PORT),
+        }
+        with (self.folder / "judge.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(ROOT / "modules/inference/main.py")],
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        self.camera.accept()
+
+    def announce(self, model: ModelRef, slot: str, order: str) -> None:
+        notice = StagedModel(
+            contract=CONTRACT_VERSION,
+            model=model,
+            order=order,
+            slot=slot,
+            activation=ActivationPolicy.IMMEDIATE,
+        )
+        (self.folder / "slots/announced.json").write_bytes(encode(notice))
+
+    @property
+    def disk(self) -> Activation | None:
+        try:
+            return decode(Activation, (self.folder / "state/activation.json").read_bytes())
+        except (FileNotFoundError, ContractError):
+            return None
+
+    def pids(self, module: str) -> list[int]:
+        """Return the processes of this station that run *module*."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                try:
+                    line = (entry / "cmdline").read_bytes()
+                    environment = (entry / "environ").read_bytes()
+                except OSError:
+                    continue
+                if module.encode() in line and str(self.folder).encode() in environment:
+                    found.append(int(entry.name))
+        return found
+
+
+@contextmanager
+def module_station(folder: Path) -> Iterator[ModuleStation]:
+    station = ModuleStation(folder, window_ms=60)
+    shutil.copy(ROOT / "config/guardrails.yaml", folder / "config/guardrails.yaml")
+    try:
+        yield station
+    finally:
+        station.close()
+
+
+def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Path) -> None:
+    with module_station(tmp_path) as station:
+        good = station.install_tiny(Tiny(version="1.0.0"), "a")
+        eager = station.install_tiny(Tiny(version="2.0.0", gain=-8.0), "b")
+        station.announce(good, "a", "o1")
+        station.start_module()
+        station.wait(lambda: station.is_ready, limit_s=25)
+        assert station.judged(flat(0)).verdict is Verdict.PASS
+        assert station.disk is not None
+        assert station.disk.last_known_good is not None
+        assert station.disk.last_known_good.model == good
+
+        station.announce(eager, "b", "o2")
+        station.wait(lambda: station.heard.beats[-1].model == eager, limit_s=25)
+        assert station.disk.trial is not None
+        os.kill(station.pids("agent_process")[0], signal.SIGKILL)
+        rejected = 0
+        while station.heard.beats[-1].model == eager and rejected < 60:
+            rejected += station.judged(flat(0)).verdict is Verdict.FAIL
+            station.wait_for_quiet(0.1)
+        station.wait(lambda: station.heard.beats[-1].model == good)
+
+        assert station.disk.trial is None
+        assert station.disk.last_known_good.model == good
+        assert [(each.order, each.reason) for each in station.disk.blocked] == [
+            ("o2", "OVER_REJECT")
+        ]
+        assert station.judged(flat(0)).verdict is Verdict.PASS
+        metrics = urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics").read()
+        assert b"taktgate_verdicts_total" in metrics
+
+        pids = station.pids("taktgate.inspection")
+        assert len(pids) >= 3
+        station.close()
+        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
