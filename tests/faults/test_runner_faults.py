@@ -6,20 +6,13 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.integration.judge_station import JudgeStation, flat, judge_station
+from tests.integration.judge_station import JudgeStation, flat, is_alive, judge_station
 from tests.integration.tiny_bundles import Tiny
 
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.clock import MILLISECOND
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, Load
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
 
 
 def pid_of(station: JudgeStation, digest: str) -> int:
@@ -88,8 +81,8 @@ def test_a_stopped_runner_times_out_at_the_decision_deadline_and_is_killed(
 
 
 def test_a_model_that_is_too_slow_is_late_every_time_and_never_passes(tmp_path: Path) -> None:
-    with judge_station(tmp_path, deadline_ms=150) as station:
-        station.install_tiny(Tiny(slow_steps=10), "a", confirmed=True)
+    with judge_station(tmp_path, deadline_ms=120) as station:
+        station.install_tiny(Tiny(slow_steps=20), "a", confirmed=True)
         station.start_ready()
         for _ in range(3):
             assert station.judged(flat(0)).reason in (Reason.TIMEOUT, Reason.NOT_READY)

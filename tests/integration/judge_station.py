@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tests.integration.tiny_bundles import SIZE, Tiny, write_bundle
 
 from taktgate.bundle.archive import unpack
@@ -31,7 +30,7 @@ from taktgate.contracts.model import ModelRef
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import VerdictEnvelope, open_envelope
 from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns, new_start_id
-from taktgate.edge.lane import LaneInbox, LaneSender
+from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus, Ready, RunnerState
 from taktgate.inspection.frame_wire import FrameHeader, encode_header
@@ -49,7 +48,6 @@ class Heard:
     """What the judge has said so far, to the writer and to the agent."""
 
     verdicts: list[VerdictEnvelope] = field(default_factory=list)
-    arrived_ns: list[int] = field(default_factory=list)
     copies: list[VerdictEnvelope] = field(default_factory=list)
     beats: list[Beat] = field(default_factory=list)
     events: list[JudgeEvent] = field(default_factory=list)
@@ -275,21 +273,20 @@ class JudgeStation:
     def listen(self, seconds: float) -> None:
         """Take in what the judge says for at most *seconds*, until something came."""
         readable, _, _ = select.select([self._writer, self._agent], [], [], seconds)
-        if self._writer in readable:
-            while (datagram := self._writer.receive()) is not None:
-                if datagram.kind == control.KIND_VERDICT:
-                    self.heard.verdicts.append(open_envelope(datagram.payload))
-                    self.heard.arrived_ns.append(monotonic_ns())
-                elif datagram.kind == control.KIND_BEAT:
-                    self.heard.beats.append(decode(Beat, datagram.payload))
-        if self._agent in readable:
-            while (datagram := self._agent.receive()) is not None:
-                if datagram.kind == control.KIND_VERDICT:
-                    self.heard.copies.append(open_envelope(datagram.payload))
-                elif datagram.kind == control.KIND_EVENT:
-                    self.heard.events.append(decode(JudgeEvent, datagram.payload))
-                elif datagram.kind == control.KIND_STATUS:
-                    self.heard.status = decode(JudgeStatus, datagram.payload)
+        for inbox in readable:
+            while (datagram := inbox.receive()) is not None:
+                self._take(datagram, is_for_writer=inbox is self._writer)
+
+    def _take(self, datagram: Datagram, *, is_for_writer: bool) -> None:
+        heard, kind, payload = self.heard, datagram.kind, datagram.payload
+        if kind == control.KIND_VERDICT:
+            (heard.verdicts if is_for_writer else heard.copies).append(open_envelope(payload))
+        elif kind == control.KIND_BEAT and is_for_writer:
+            heard.beats.append(decode(Beat, payload))
+        elif kind == control.KIND_EVENT:
+            heard.events.append(decode(JudgeEvent, payload))
+        elif kind == control.KIND_STATUS:
+            heard.status = decode(JudgeStatus, payload)
 
     def wait(self, condition: Callable[[], bool], *, limit_s: float = 15.0) -> None:
         """Run the line's idle life until *condition* holds."""
@@ -317,8 +314,10 @@ class JudgeStation:
                 self.process.kill()
                 self.process.wait()
         self.camera.close()
-        for end in (self._writer, self._agent, *self._lines.values(), self._commands):
-            end.close()
+        for inbox in (self._writer, self._agent):
+            inbox.close()
+        for sender in (*self._lines.values(), self._commands):
+            sender.close()
 
 
 @contextmanager
@@ -331,6 +330,14 @@ def judge_station(
         yield station
     finally:
         station.close()
+
+
+def is_alive(pid: int) -> bool:
+    """Tell whether a process still runs; a zombie that nobody reaps does not."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def flat(grey: int) -> Frame:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.integration.judge_station import JudgeStation, flat
+from tests.integration.judge_station import JudgeStation, flat, is_alive
 from tests.integration.tiny_bundles import Tiny
 
 from taktgate.contracts import CONTRACT_VERSION
@@ -120,4 +120,4 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         pids = station.pids("taktgate.inspection")
         assert len(pids) >= 3
         station.close()
-        assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+        assert not [pid for pid in pids if is_alive(pid)]

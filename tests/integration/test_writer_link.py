@@ -147,6 +147,11 @@ def test_nobody_at_the_address_is_a_refusal() -> None:
         LogixLink(f"127.0.0.1:{port}", reply_timeout_s=0.1).open()
 
 
+def test_an_address_that_is_none_is_a_refusal() -> None:
+    with pytest.raises(LinkRefusedError, match="Invalid port"):
+        LogixLink("127.0.0.1:many", reply_timeout_s=0.1).open()
+
+
 def with_score_as_dint(tag: Tag) -> Tag:
     members = tuple(
         replace(member, type=CipType.DINT) if member.name == "Score" else member

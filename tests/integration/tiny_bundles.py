@@ -1,7 +1,7 @@
 """Signed bundles around a model of a few hundred bytes, written without the onnx package.
 
-The model's score is the sigmoid of the frame's mean brightness: dark passes, bright fails. It can be
-made wrong in the ways in which real models go wrong.
+The model's score is the sigmoid of the frame's mean brightness: dark passes, bright fails. It can
+be made wrong in the ways in which real models go wrong.
 """
 
 import io

@@ -34,6 +34,7 @@ from taktgate.inspection.control import JudgeEvent, Proof
 from taktgate.inspection.guardrails import GuardrailSettings
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)
+LINE, STAGED = str(routes.LINE.input), str(routes.STAGED.input)
 NOTICE = StagedModel(
     contract=CONTRACT_VERSION,
     model=MODEL,
@@ -194,7 +195,7 @@ def test_what_goes_to_edgehub_follows_the_lanes(
 def test_line_states_from_edgehub_go_on_to_the_judge(
     world: World, tmp_path: Path, edgehub: bool, count: int
 ) -> None:
-    message = InputMessage(input=routes.LINE.input, payload=b"{}")
+    message = InputMessage(input=LINE, payload=b"{}")
     agent_in(world, tmp_path, edgehub=edgehub).handle(message)
 
     assert world.lines == [b"{}"] * count
@@ -226,7 +227,7 @@ def test_reports_say_only_what_changed_and_at_most_once_a_second(
     agent = agent_in(world, tmp_path)
     agent.tick()
     assert len(world.reports) == 1
-    agent.handle(InputMessage(input=routes.STAGED.input, payload=encode(NOTICE)))
+    agent.handle(InputMessage(input=STAGED, payload=encode(NOTICE)))
     agent.tick()
     assert len(world.reports) == 1
 
@@ -243,7 +244,7 @@ def test_a_malformed_notice_is_reported_and_changes_nothing(
     world: World, tmp_path: Path, payload: bytes
 ) -> None:
     agent = agent_in(world, tmp_path)
-    agent.handle(InputMessage(input=routes.STAGED.input, payload=payload))
+    agent.handle(InputMessage(input=STAGED, payload=payload))
     agent.tick()
 
     assert "STAGED_NOTICE" in str(world.reports)

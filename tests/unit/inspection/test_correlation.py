@@ -1,4 +1,4 @@
-"""Frames and triggers against a small model of the line, whose truth the correlator does not see."""
+"""Frames and triggers against a small model of the line, whose truth nobody but the test sees."""
 
 from dataclasses import dataclass, field
 

@@ -119,10 +119,11 @@ def test_a_pass_decided_after_the_deadline_is_late(
     assert write(rules, at(201)) == {101: (LATE, ERROR_CODES[Reason.EXPIRED])}
 
 
-def test_a_pass_within_the_write_reserve_is_late(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
+@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
+def test_a_verdict_within_the_write_reserve_is_late(
+    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At, verdict: Verdict
 ) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(181))
+    rules.verdict(make_envelope(verdict=verdict), Lane.LOCAL, at(181))
     assert write(rules, at(181)) == {101: (LATE, ERROR_CODES[Reason.EXPIRED])}
 
 
@@ -277,7 +278,13 @@ def test_a_judge_of_another_contract_is_answered_with_no_decision(
 def test_a_stranger_that_cannot_be_placed_closes_nothing(
     rules: Handshake, part_101: Command, change: dict[str, object]
 ) -> None:
-    known = Stranger(station="VIS01", kernel_boot_id="boot", plc_epoch=rules.epoch, trigger_id=101)
+    known = Stranger(
+        contract="2.0",
+        station="VIS01",
+        kernel_boot_id="boot",
+        plc_epoch=rules.epoch,
+        trigger_id=101,
+    )
     rules.stranger(replace(known, **change), Lane.LOCAL)  # type: ignore[arg-type]
     assert not rules.has_due
 

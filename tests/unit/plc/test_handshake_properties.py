@@ -132,6 +132,38 @@ class AnyOrder(RuleBasedStateMachine):
         )
         self.hand_over(seal(envelope), lane)
 
+    @rule(
+        flaw=st.sampled_from(
+            [
+                None,
+                "station",
+                "kernel_boot_id",
+                "contract",
+                "plc_epoch",
+                "trigger_id",
+                "future",
+                "early",
+            ]
+        )
+        held_up_ms=st.sampled_from([0, 0, 175]),
+    )
+    def hurry_one_part_through(self, flaw: str | None, held_up_ms: int) -> None:
+        """A part whose only verdict is a PASS with at most one flaw: the shortest way to harm."""
+        self.now_ns += 10 * MILLISECOND
+        self.read(step=1, beats=1, deadline_ms=200, enable=True)
+        self.now_ns += 10 * MILLISECOND
+        self.deliver(
+            back=8 if flaw == "trigger_id" else 0,
+            verdict=Verdict.PASS,
+            age_ms={"future": -1, "early": 30}.get(flaw or "", 5),
+            sequence=1,
+            epochs_ago=1 if flaw == "plc_epoch" else 0,
+            flaw=flaw if flaw in ("station", "kernel_boot_id", "contract") else None,
+            lane=Lane.LOCAL,
+        )
+        self.now_ns += held_up_ms * MILLISECOND
+        self.write(takes_ms=1, is_confirmed=True)
+
     @precondition(lambda self: self.delivered)
     @rule(which=st.integers(0, 10), lane=st.sampled_from([Lane.LOCAL, Lane.EDGEHUB]))
     def deliver_again(self, which: int, lane: Lane) -> None:

@@ -34,7 +34,7 @@ def intake(rules: Handshake, beats: BeatWatch, command: Command, start_ns: int) 
     """An intake with part 101 open."""
     edge = replace(command, trigger_id=101)
     rules.read(edge, observed_after_ns=start_ns, now_ns=start_ns + 10 * MILLISECOND)
-    return Intake(rules=rules, beats=beats)
+    return Intake(rules=rules, beats=beats, lanes={Lane.LOCAL})
 
 
 def datagram(payload: bytes, kind: str = "verdict") -> Datagram:
@@ -56,6 +56,8 @@ def test_a_verdict_is_used_and_counted_by_lane(
         (b"{", "verdict", Cause.MALFORMED),
         (b"[]", "verdict", Cause.MALFORMED),
         (b'{"contract": 7}', "verdict", Cause.MALFORMED),
+        (b"[" * 60_000, "verdict", Cause.MALFORMED),
+        (b'{"contract": "2.0", "trigger_id": [7]}', "verdict", Cause.CONTRACT),
         (b'{"contract": "1.9"}', "verdict", Cause.MALFORMED),
         (b"\xff\xfe", "beat", Cause.MALFORMED),
         (b'{"contract": "2.0"}', "verdict", Cause.CONTRACT),
@@ -68,6 +70,15 @@ def test_bad_datagrams_are_counted_by_cause(
 ) -> None:
     intake.accept(datagram(payload, kind), start_ns)
     assert intake.refused == {(cause, Lane.LOCAL): 1}
+
+
+def test_a_lane_that_is_switched_off_brings_nothing(
+    intake: Intake, rules: Handshake, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    other = Datagram(kind="verdict", lane=Lane.EDGEHUB, payload=encode(make_envelope()))
+    intake.accept(other, start_ns + 60 * MILLISECOND)
+    assert intake.refused == {(Cause.LANE_OFF, Lane.EDGEHUB): 1}
+    assert not rules.has_due
 
 
 def test_a_cause_is_logged_once(

@@ -78,6 +78,7 @@ class Station:
                 tick_ms=10,
                 write_reserve_ms=20,
                 is_realtime=False,
+                lanes=frozenset({Lane.LOCAL, Lane.EDGEHUB}),
             ),
             Surroundings(
                 link=self.controller,

@@ -73,7 +73,7 @@ def test_no_solar_cell_is_in_two_splits() -> None:
 def test_solar_cells_are_grey_and_certain_as_the_set_says() -> None:
     cells = ElpvCells(Split.LINE)
     labels = Counter(cells.label(index) for index in range(len(cells)))
-    assert labels == {"ok": 489, "defective": 183}
+    assert labels == {"ok": 256, "defective": 116}
     image = cells.item(0)
     assert image.pixels.shape == (300, 300)
     assert image.label == cells.label(0)

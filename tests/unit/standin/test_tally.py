@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.standin.demo.tally import Fault, Part, Tally, percentiles
+from taktgate.standin.demo.tally import Fault, Part, Tally, combine, percentiles
 
 PART = Part(
     trigger_id=1,
@@ -83,6 +83,14 @@ def test_a_fault_long_before_or_after_explains_nothing() -> None:
 def test_lane_shares_count_only_parts_of_this_run() -> None:
     tally = Tally(parts=[PART], lanes={1: Lane.LOCAL, 2: Lane.EDGEHUB})
     assert tally.lane_shares() == {"local": 1, "edgehub": 0}
+
+
+def test_equal_ids_of_two_stations_stay_two_parts() -> None:
+    one = Tally(parts=[PART], truth={1: "ok"}, lanes={1: Lane.LOCAL})
+    two = Tally(parts=[PART], truth={1: "defective"}, lanes={1: Lane.EDGEHUB})
+    both = combine([one, two])
+    assert both.judged_against_labels() == {"right": 1, "wrong_pass": 1, "wrong_fail": 0}
+    assert both.lane_shares() == {"local": 1, "edgehub": 1}
 
 
 def test_percentiles_are_samples_by_nearest_rank() -> None:

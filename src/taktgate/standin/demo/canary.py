@@ -25,6 +25,7 @@ from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
 from taktgate.standin.demo.station import LocalStation
+from taktgate.standin.demo.tally import combine
 from taktgate.standin.demo.world import World, local_world
 
 CANARY: Final = "station-canary"
@@ -71,7 +72,8 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
         with Screen(console, tallies, expected=0) as screen:
             ending = await _roll_out(world, options, screen, line, version)
     objections = _objections(ending, line, version, bad=options.bad_model)
-    figures: dict[str, Any] = {"stations": {}}
+    combined = combine(station.tally for station in world.stations.values())
+    figures: dict[str, Any] = {**combined.summary(), "stations": {}}
     for name, station in world.stations.items():
         tally = station.tally
         objections += [

@@ -73,6 +73,7 @@ class DemoOptions:
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
             "--network must be like 127.0.42": _is_loopback(self.network),
+            "--json must name a file in a folder that is there": _can_be_written(self.json_file),
         }
         for rule, holds in rules.items():
             if not holds:
@@ -102,6 +103,10 @@ def parse_fault(text: str) -> PlannedFault:
         at_s=float(match["at"]),
         duration_s=float(match["for"] or 0.0),
     )
+
+
+def _can_be_written(file: Path | None) -> bool:
+    return file is None or (file.absolute().parent.is_dir() and not file.is_dir())
 
 
 def _is_loopback(network: str | None) -> bool:

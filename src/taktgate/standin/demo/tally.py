@@ -5,8 +5,8 @@ from the modules under test except the lane, which only they know.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,21 @@ class Tally:
             "model": self.model(),
             "faults": [{"name": fault.name, "injected": fault.injected} for fault in self.faults],
         }
+
+
+def combine(tallies: Iterable[Tally]) -> Tally:
+    """Return one tally of all parts. Each PLC numbers its own parts, so ids are kept apart."""
+    combined = Tally()
+    for number, tally in enumerate(tallies):
+        shift = number << 32
+        combined.parts += [
+            replace(part, trigger_id=part.trigger_id + shift) for part in tally.parts
+        ]
+        combined.truth |= {key + shift: label for key, label in tally.truth.items()}
+        combined.lanes |= {key + shift: lane for key, lane in tally.lanes.items()}
+        combined.models |= {key + shift: model for key, model in tally.models.items()}
+        combined.faults += tally.faults
+    return combined
 
 
 def percentiles(samples: Sequence[float]) -> dict[str, float | None]:
