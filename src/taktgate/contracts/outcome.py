@@ -22,7 +22,11 @@ class Lane(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One closed part, sent on route `outcomes` for the record. It never comes back to the line."""
+    """One closed part, sent on route `outcomes` for the record. It never comes back to the line.
+
+    After a conflict or a lost acknowledge a part has more than one: the last one for
+    (plc_epoch, trigger_id) counts.
+    """
 
     __pydantic_config__ = STRICT_DOCUMENT
 

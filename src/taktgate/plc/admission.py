@@ -1,11 +1,12 @@
 """Which verdicts the writer believes: every refusal has a name, and is counted under it."""
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from taktgate.contracts.codec import is_compatible
+from pydantic import ConfigDict
+
+from taktgate.contracts.codec import ContractError, decode, is_compatible
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.parts import Part
@@ -20,6 +21,8 @@ class Cause(StrEnum):
     MALFORMED = "malformed"
     """Broken JSON, a broken field, or a digest that is not that of the content."""
     UNKNOWN_KIND = "unknown_kind"
+    LANE_OFF = "lane_off"
+    """It came by a lane that this station has switched off."""
     CONTRACT = "contract"
     """The sender speaks another major version."""
     STATION = "station"
@@ -86,17 +89,21 @@ def is_copy(envelope: VerdictEnvelope, used: VerdictEnvelope) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stranger:
-    """The little that can be told of a message whose contract is not ours."""
+    """The little that is looked at in a message whose contract is not ours, of whatever type."""
 
-    station: str
-    kernel_boot_id: str
-    plc_epoch: int | None
-    trigger_id: int | None
+    __pydantic_config__ = ConfigDict(extra="ignore")
+
+    contract: str
+    station: Any = None
+    kernel_boot_id: Any = None
+    plc_epoch: Any = None
+    trigger_id: Any = None
 
 
 def stranger_of(envelope: VerdictEnvelope) -> Stranger:
     """Return what a readable *envelope* of another contract version says of itself."""
     return Stranger(
+        contract=envelope.contract,
         station=envelope.station,
         kernel_boot_id=envelope.kernel_boot_id,
         plc_epoch=envelope.plc_epoch,
@@ -107,17 +114,7 @@ def stranger_of(envelope: VerdictEnvelope) -> Stranger:
 def read_stranger(payload: bytes) -> Stranger | None:
     """Return what *payload* says of itself if it speaks another contract version, else None."""
     try:
-        content = json.loads(payload)
-    except ValueError:
+        stranger = decode(Stranger, payload)
+    except ContractError:
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("contract"), str):
-        return None
-    if is_compatible(content["contract"]):
-        return None
-    numbers = {key: content.get(key) for key in ("plc_epoch", "trigger_id")}
-    return Stranger(
-        station=str(content.get("station")),
-        kernel_boot_id=str(content.get("kernel_boot_id")),
-        plc_epoch=numbers["plc_epoch"] if type(numbers["plc_epoch"]) is int else None,
-        trigger_id=numbers["trigger_id"] if type(numbers["trigger_id"]) is int else None,
-    )
+    return None if is_compatible(stranger.contract) else stranger

@@ -81,6 +81,16 @@ class Agent:
             return None
         return self._status
 
+    def losses(self) -> dict[str, int]:
+        """Return how many messages were not passed on, by receiver or cause."""
+        hub = self._hub.counters
+        return {
+            "writer": self._writer.lost,
+            "edgehub_expired": hub.dropped_expired,
+            "edgehub_full": hub.refused_full,
+            **self.refused,
+        }
+
     def from_writer(self, datagram: Datagram) -> None:
         """Take in what the writer hands over."""
         try:

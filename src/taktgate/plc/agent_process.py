@@ -96,7 +96,7 @@ def run_agent(places: Places, station: StationSettings) -> int:
             "plc_writer", address=places.metrics_address, port=places.metrics_port
         )
         held.callback(metrics.close)
-        agent.count_with(WriterMetrics(metrics.meter, agent.status))
+        agent.count_with(WriterMetrics(metrics.meter, status=agent.status, losses=agent.losses))
         loop = AgentLoop(agent, inbox=inbox, mailbox=mailbox)
         end_on_sigterm(loop.stop)
         hub.start(mailbox.put)

@@ -2,6 +2,7 @@
 
 import logging
 from collections import Counter
+from collections.abc import Collection
 from typing import Protocol
 
 from taktgate.contracts.codec import ContractError, decode
@@ -30,9 +31,10 @@ class Inbox(Protocol):
 class Intake:
     """Feeds the handshake and the beat watch from datagrams."""
 
-    def __init__(self, *, rules: Handshake, beats: BeatWatch) -> None:
+    def __init__(self, *, rules: Handshake, beats: BeatWatch, lanes: Collection[Lane]) -> None:
         self._rules = rules
         self._beats = beats
+        self._lanes = lanes
         self.refused: Counter[tuple[Cause, Lane]] = Counter()
         self.used: Counter[Lane] = Counter()
         """Verdicts that decided a part, by lane."""
@@ -60,6 +62,8 @@ class Intake:
         return sum(number for (known, _), number in self.refused.items() if known is cause)
 
     def _dispatch(self, datagram: Datagram, now_ns: int) -> Cause | None:
+        if datagram.lane not in self._lanes:
+            return Cause.LANE_OFF
         if datagram.kind == KIND_BEAT:
             return self._beats.accept(decode(Beat, datagram.payload), now_ns)
         if datagram.kind != KIND_VERDICT:

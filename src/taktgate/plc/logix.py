@@ -53,12 +53,10 @@ class LogixLink:
             connect_timeout_s=CONNECT_TIMEOUT_S, exchange_timeout_s=_OPEN_EXCHANGE_S
         )
         connection.expires_s = time.monotonic() + _OPEN_LIMIT_S
-        driver = LogixDriver(
-            self._address, init_program_tags=False, tag_namespace_filter=_NAMESPACE
-        )
-        driver._sock = connection  # type: ignore[assignment]  # same methods, see SafeSocket
-        self._driver, self._socket = driver, connection
         try:
+            driver = self._call("address", self._new_driver)
+            driver._sock = connection  # type: ignore[assignment]  # same methods, see SafeSocket
+            self._driver, self._socket = driver, connection
             if not self._call("open", driver.open):
                 raise LinkRefusedError(f"{self._address}: the controller refused the session")
             check_tags(driver.tags)
@@ -72,6 +70,9 @@ class LogixLink:
         connection.exchange_timeout_s = self._reply_timeout_s
         connection.expires_s = None
         log.info("controller identified", extra={"identity": _identity(driver.info)})
+
+    def _new_driver(self) -> LogixDriver:
+        return LogixDriver(self._address, init_program_tags=False, tag_namespace_filter=_NAMESPACE)
 
     def read(self, *, echo: bool) -> Reading:
         """Read the command and, with *echo*, the status (see `TagLink.read`).

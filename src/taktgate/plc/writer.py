@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason
 from taktgate.edge.clock import MILLISECOND, SECOND
 from taktgate.plc.admission import Place
@@ -35,6 +36,8 @@ class Setup:
     tick_ms: int
     write_reserve_ms: int
     is_realtime: bool
+    lanes: frozenset[Lane]
+    """Those that carry verdicts here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +67,7 @@ class Writer:
             choose_epoch=around.choose_epoch,
         )
         self._beats = BeatWatch(setup.place)
-        self._intake = Intake(rules=self._rules, beats=self._beats)
+        self._intake = Intake(rules=self._rules, beats=self._beats, lanes=setup.lanes)
         self._board = StatusBoard(
             rules=self._rules, beats=self._beats, intake=self._intake, boot_id=setup.boot_id
         )

@@ -89,6 +89,7 @@ def build_writer(places: Places, station: StationSettings, inbox: LaneInbox) -> 
             tick_ms=station.plc.tick_ms,
             write_reserve_ms=station.plc.write_reserve_ms,
             is_realtime=is_realtime,
+            lanes=lanes_of(station),
         ),
         Surroundings(
             link=LogixLink(
@@ -104,6 +105,12 @@ def build_writer(places: Places, station: StationSettings, inbox: LaneInbox) -> 
             backoff=Backoff(),
         ),
     )
+
+
+def lanes_of(station: StationSettings) -> frozenset[Lane]:
+    """Return the lanes that may bring verdicts to *station*."""
+    enabled = {Lane.LOCAL: station.lanes.local, Lane.EDGEHUB: station.lanes.edgehub}
+    return frozenset(lane for lane, is_on in enabled.items() if is_on)
 
 
 class _Doorbell:

@@ -144,7 +144,7 @@ class AnyOrder(RuleBasedStateMachine):
                 "future",
                 "early",
             ]
-        )
+        ),
         held_up_ms=st.sampled_from([0, 0, 175]),
     )
     def hurry_one_part_through(self, flaw: str | None, held_up_ms: int) -> None:
