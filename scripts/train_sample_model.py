@@ -14,6 +14,7 @@ import argparse
 import io
 import json
 import platform
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from taktgate.bundle.errors import BundleError
-from taktgate.bundle.manifest import Interval
+from taktgate.bundle.manifest import NAME_PATTERN, Interval
 from taktgate.bundle.signing import SigningKey
 from taktgate.gates.training_stack import TrainingStackError
 from taktgate.standin.imagesets.elpv import ElpvCells
@@ -62,15 +63,24 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         metavar="SHARE",
         type=float,
         default=0.02,
-        help="share of good tuning images",
+        help="share of good tuning images that may be rejected",
     )
-    add("--licence", help="licence of the weights; CC-BY-NC-SA-4.0 for elpv, MIT by default")
+    add("--licence", help="licence of the weights; that of the images by default")
     add("--device-class", default="cpu", help="row of the compatibility matrix")
     add("--machine", default=platform.machine(), help="what latency is measured on, in words")
     add("--key", type=Path, default=DEVELOPMENT_KEY, help="PEM of the signing key")
     add("--seed", type=int, default=0)
     add("--json", action="store_true", help="print the result as JSON, progress to stderr")
-    return parser.parse_args(arguments)
+    choices = parser.parse_args(arguments)
+    words_needed = {ELPV: 1, WELD: 1, "folder": 2}
+    if words_needed.get(choices.set[0]) != len(choices.set):
+        parser.error("--set must be elpv, weld, or folder DIR")
+    for name in (choices.version, choices.name, choices.device_class):
+        if name is not None and not re.match(NAME_PATTERN, name):
+            parser.error(f"names and versions must match {NAME_PATTERN}, got {name!r}")
+    if choices.minutes <= 0 and choices.start_from is None:
+        parser.error("--minutes 0 needs --start-from")
+    return choices
 
 
 def main() -> int:
@@ -95,7 +105,7 @@ def train(choices: argparse.Namespace) -> Packed:
     is_elpv = isinstance(tune, ElpvCells)
     origin = Origin(
         name=choices.name or {ELPV: "elpv-cells", WELD: "weld-seam"}.get(spec, tune.name),
-        licence=choices.licence or (tune.licence if is_elpv else "MIT"),
+        licence=choices.licence or tune.licence,
         dataset=tune.name,
         dataset_licence=tune.licence,
         split_method=tune.split_method,

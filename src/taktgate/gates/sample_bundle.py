@@ -6,6 +6,7 @@ measured on the line's images, through the same preprocessing and runtime as on 
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,7 @@ from taktgate.bundle.manifest import (
 from taktgate.bundle.preprocessing import preprocess
 from taktgate.bundle.signing import SigningKey
 from taktgate.gates import sample_metrics as metrics
-from taktgate.gates.sample_images import INPUT_SIZE, SPEC, Images
+from taktgate.gates.sample_images import INPUT_SIZE, SPEC, Image, Images
 from taktgate.gates.sample_network import IR_VERSION, OPSET, DefectNet, export
 from taktgate.gates.training_stack import load
 
@@ -43,6 +44,10 @@ GOLDEN_EACH: Final = 5
 GOLDEN_CLEAREST_SHARE: Final = 0.06
 GOLDEN_TOLERANCE: Final = 0.02
 LATENCY_RUNS: Final = 500
+
+
+class TooFewImagesError(ValueError):
+    """A set of images is too small to make a bundle from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,23 +103,30 @@ class _Scored:
 
 
 def release(
-    net: DefectNet, origin: Origin, its: Release, *, tune: Images, line: Images, out: Path
+    net: DefectNet,
+    origin: Origin,
+    its: Release,
+    *,
+    tune: Images,
+    line: Images,
+    out: Path,
 ) -> Packed:
-    """Write `<name>-<version>.bundle` into *out* and return what it holds."""
-    model_file = out / f"{origin.name}-{its.version}.onnx"
-    zeros = [0.0] * len(origin.classes)
-    export(net, zeros, model_file)
-    raw = _score(model_file, tune)
-    choose = metrics.rejecting_logit if its.over_rejects else metrics.operating_logit
-    offset = choose(
-        metrics.logit(raw.scores), raw.is_defective, false_reject_rate=its.false_reject_rate
-    )
-    export(net, [offset + _band_logit()] * len(zeros), model_file)
-    golden, files = _golden(origin, _score(model_file, tune))
-    seen = _score(model_file, line)
-    counts = metrics.count(seen.scores.astype(np.float64), seen.is_defective, passes_below=BAND.low)
-    model = model_file.read_bytes()
-    model_file.unlink()
+    """Write `<name>-<version>.bundle` into *out* and return what it holds.
+
+    The operating point comes from *tune*, the claims from *line*: the network has seen neither.
+
+    Raises:
+        TooFewImagesError: *tune* has too few images of a kind for a golden set.
+    """
+    raw = _exported(net, [0.0] * len(origin.classes), out)
+    tuned = _score(raw, tune)
+    _require_enough(tuned)
+    offset = _operating_point(its, tuned) + _band_logit()
+    model = _exported(net, [offset] * len(origin.classes), out)
+    golden, files = _golden(origin, tuned, model, tune)
+    seen = _score(model, line)
+    scores = seen.scores.astype(np.float64)
+    counts = metrics.count(scores, seen.is_defective, passes_below=BAND.low)
     files = {"model.onnx": model, **files}
     manifest = _manifest(origin, its, files, golden, counts, _latency(model, its.machine))
     path = out / f"{origin.name}-{its.version}.bundle"
@@ -122,21 +134,48 @@ def release(
     return Packed(path=path, digest=digest, manifest=manifest, counts=counts)
 
 
+def _require_enough(tuned: _Scored) -> None:
+    defective = int(tuned.is_defective.sum())
+    if min(defective, len(tuned.is_defective) - defective) < GOLDEN_EACH:
+        raise TooFewImagesError(
+            f"tuning needs {GOLDEN_EACH} good and {GOLDEN_EACH} defective images,"
+            f" got {len(tuned.is_defective) - defective} and {defective}"
+        )
+
+
+def _exported(net: DefectNet, offsets: list[float], out: Path) -> bytes:
+    with tempfile.TemporaryDirectory(dir=out) as folder:
+        model = Path(folder) / "model.onnx"
+        export(net, offsets, model)
+        return model.read_bytes()
+
+
+def _operating_point(its: Release, tuned: _Scored) -> float:
+    choose = metrics.rejecting_logit if its.over_rejects else metrics.operating_logit
+    return choose(
+        metrics.logit(tuned.scores), tuned.is_defective, false_reject_rate=its.false_reject_rate
+    )
+
+
 def _band_logit() -> float:
     """Return what to add so that the operating point is the band's lower end: the pass line."""
     return float(np.log((1.0 - BAND.low) / BAND.low))
 
 
-def _score(model: Path, images: Images) -> _Scored:
-    session = _session(model.read_bytes())
+def _score(model: bytes, images: Images) -> _Scored:
+    session = _session(model)
     scores = np.empty(len(images), dtype=np.float32)
     is_defective = np.empty(len(images), dtype=np.bool_)
     for index in range(len(images)):
         image = images.item(index)
+        scores[index] = _run(session, image)
         is_defective[index] = image.label == "defective"
-        tensor = preprocess(image.pixels, SPEC)
-        scores[index] = session.run(["scores"], {"image": tensor})[0].item()
     return _Scored(scores=scores, is_defective=is_defective)
+
+
+def _run(session: Any, image: Image) -> float:
+    tensor = preprocess(image.pixels, SPEC)
+    return float(session.run(["scores"], {"image": tensor})[0].item())
 
 
 def _session(model: bytes) -> Any:
@@ -147,9 +186,11 @@ def _session(model: bytes) -> Any:
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _golden(origin: Origin, tuned: _Scored) -> tuple[GoldenSet, dict[str, bytes]]:
-    """Return clear-cut images of both kinds, and the files to pack for them."""
-    order = np.argsort(tuned.scores, kind="stable")
+def _golden(
+    origin: Origin, tuned: _Scored, model: bytes, tune: Images
+) -> tuple[GoldenSet, dict[str, bytes]]:
+    """Return clear-cut images of both kinds with the scores of *model*, and the files to pack."""
+    session, order = _session(model), np.argsort(tuned.scores, kind="stable")
     clear_ok = [int(i) for i in order if not tuned.is_defective[i]]
     clear_defective = [int(i) for i in order[::-1] if tuned.is_defective[i]]
     items, files = [], {}
@@ -161,7 +202,7 @@ def _golden(origin: Origin, tuned: _Scored) -> tuple[GoldenSet, dict[str, bytes]
                 id=name,
                 sha256=digest_of(data),
                 label="defective" if tuned.is_defective[index] else "ok",
-                score=round(float(tuned.scores[index]), 6),
+                score=round(_run(session, tune.item(index)), 6),
                 tolerance=GOLDEN_TOLERANCE,
             )
         )

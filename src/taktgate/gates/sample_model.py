@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 
 from taktgate.gates.sample_bundle import Origin, Packed, Release, release
 from taktgate.gates.sample_images import Images, gather
@@ -37,6 +38,7 @@ def make(
 
     Raises:
         WeightsError: The weights to start from cannot be read or do not fit.
+        TooFewImagesError: There are too few images of a kind to tune with.
     """
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
@@ -55,5 +57,5 @@ def make(
 def _read(net: DefectNet, weights: Path) -> None:
     try:
         net.load_state_dict(torch.load(weights, weights_only=True))
-    except (OSError, RuntimeError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, UnpicklingError) as error:
         raise WeightsError(f"{weights}: cannot be used as weights: {error}") from error

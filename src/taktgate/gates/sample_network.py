@@ -1,10 +1,10 @@
 """The small network of the sample models: a 512x512 frame to one score per class of defect.
 
-Importing this file loads torch. The frame is averaged to 256x256 grey inside the graph. A fixed first
-stage (`look`) measures what a defect is made of: dark and bright extremes, local spread, and dark
-lines in eight directions, on a 64x64 grid. A small learned stage (`judge`) reads that to a map of
-logits per class; a class's logit is the mean of the hottest cells plus a share from the whole frame.
-The fixed stage makes a thousand images and a few minutes of one core enough.
+Importing this file loads torch. The frame is averaged to 256x256 grey inside the graph. A fixed
+first stage (`look`) measures what a defect is made of: dark and bright extremes, local spread, and
+dark lines in eight directions, on a 64x64 grid. A small learned stage (`judge`) turns that into a
+map of logits per class; a class's logit is the mean of the hottest cells plus a share from the
+whole frame. The fixed stage makes a thousand images and a few minutes of one core enough.
 """
 # The base class comes from a package without types, see training_stack.
 # mypy: disable-error-code="misc"
@@ -36,7 +36,10 @@ LINE_KERNEL: Final = 11
 LINE_WIDTH: Final = 1.2
 LINE_LENGTH: Final = 3.5
 
-MIRRORED: Final = [*range(TONES), *(TONES + (DIRECTIONS - k) % DIRECTIONS for k in range(DIRECTIONS))]
+MIRRORED: Final = [
+    *range(TONES),
+    *(TONES + (DIRECTIONS - k) % DIRECTIONS for k in range(DIRECTIONS)),
+]
 """The order of the channels of a mirrored image."""
 TURNED: Final = [
     *range(TONES),
@@ -46,14 +49,14 @@ TURNED: Final = [
 
 
 class Look(nn.Module):
-    """Grey [n, 1, 256, 256] within 0..1 to fixed measurements [n, 13, 64, 64]; nothing is learned."""
+    """Grey [n, 1, 256, 256] within 0..1 to measurements [n, 13, 64, 64]; nothing is learned."""
 
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("lines", torch.from_numpy(_line_bank()), persistent=False)
 
     def forward(self, grey: Any) -> Any:
-        """Return tones in the frame's own light, brightness, local spread, and lines by direction."""
+        """Return tones in the frame's own light, brightness, spread, and lines by direction."""
         bright, square = functional.avg_pool2d(grey, CELL), functional.avg_pool2d(grey * grey, CELL)
         brightest, darkest = functional.max_pool2d(grey, CELL), -functional.max_pool2d(-grey, CELL)
         mean = bright.mean((2, 3), keepdim=True)

@@ -137,9 +137,10 @@ def with_baseline(activation: Activation, baseline: Baseline) -> Activation:
 
 
 def is_settled(activation: Activation, *, digest: str, order: str) -> bool:
-    """Tell whether *order* for *digest* needs nothing more: it is confirmed."""
+    """Tell whether *order* for *digest* needs nothing more: it is confirmed, and the newest."""
     good = activation.last_known_good
-    return good is not None and (good.model.digest, good.order) == (digest, order)
+    is_good = good is not None and (good.model.digest, good.order) == (digest, order)
+    return is_good and activation.settled_order == order
 
 
 def is_blocked(activation: Activation, *, digest: str, order: str) -> bool:

@@ -38,6 +38,8 @@ from taktgate.inspection.ledger import Ledger, Memory
 
 log = logging.getLogger(__name__)
 
+BLOCKED: Final = "BLOCKED"
+"""Reason of an order for what was rolled back under it before."""
 BASELINE_EVERY_PARTS: Final = 20
 BASELINE_EVERY_NS: Final = 60 * SECOND
 
@@ -155,9 +157,8 @@ class Activator:
             self._satisfy(order)
         elif table.is_blocked(self.activation, digest=digest, order=order):
             self._waiting = None
-            self._ledger.refuse(
-                order, "BLOCKED", f"{digest} was rolled back here; give a new order"
-            )
+            message = f"{digest} was rolled back here; it needs a new order"
+            self._ledger.refuse(order, BLOCKED, message)
         elif self._may_begin(notice):
             self._begin(notice)
 
@@ -254,6 +255,9 @@ class Activator:
             return
         if self._is_live(good):
             self._world.command(Drop(digest=candidate.model.digest))
+        elif held is not None and held.state is RunnerState.REFUSED and not self._was_load_sent:
+            self._send_load(good, golden=False)
+            return
         elif held is not None and held.state is RunnerState.REFUSED:
             message = "last-known-good is refused; the blocked model judges until a new order"
             self._ledger.refuse(candidate.order, "NO_WAY_BACK", message)
@@ -332,6 +336,7 @@ class Activator:
         self._breach = None
         log.error("rolled back", extra={"digest": rollback.digest, "reason": rollback.reason})
         self._go(Event.BREACHED)
+        self._was_load_sent = False
         self._world.audit(rollback)
         self._steer()
 

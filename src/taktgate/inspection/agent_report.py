@@ -6,11 +6,10 @@ from typing import Any, Final
 from taktgate import __version__
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import adapter
-from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
 from taktgate.edge.clock import SECOND
 from taktgate.inspection.activation import Phase
-from taktgate.inspection.activator import Activator, counts_of
+from taktgate.inspection.activator import BLOCKED, Activator, counts_of
 
 PROPERTY: Final = "inspection"
 REPORT_EVERY_NS: Final = 1 * SECOND
@@ -26,6 +25,9 @@ _PHASES: Final = {
 def report_of(activator: Activator, error: TypedError | None = None) -> InspectionReported:
     """Return what is. *error* is shown when the activation itself has none."""
     activation, status, candidate = activator.activation, activator.status, activator.candidate
+    order = activation.settled_order if candidate is None else candidate.order
+    if _is_barred(activator) and activator.error is not None:
+        order = activator.error.order
     good = activation.last_known_good
     live = activator.model(None if status is None else status.live)
     return InspectionReported(
@@ -35,18 +37,13 @@ def report_of(activator: Activator, error: TypedError | None = None) -> Inspecti
         live=None if live is None or live.ready is None else live.ready.model,
         candidate=None if candidate is None else candidate.model,
         lastKnownGood=None if good is None else good.model,
-        order=activation.settled_order if candidate is None else candidate.order,
+        order=order,
         confirmedOrder=None if good is None else good.order,
         lastRollback=activation.blocked[-1] if activation.blocked else None,
         lastError=activator.error or error,
         guardrail=counts_of(activator.watch) or None,
         provider=None if live is None or live.ready is None else live.ready.provider,
     )
-
-
-def live_model(activator: Activator) -> ModelRef | None:
-    """Return the model that judges, as the judge says."""
-    return report_of(activator).live
 
 
 def patch_from(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,10 +85,17 @@ def _phase(activator: Activator) -> InspectionPhase:
         return _PHASES[activator.phase]
     activation = activator.activation
     blocked = activation.blocked
-    if blocked and blocked[-1].order == activation.settled_order:
+    was_rolled_back = bool(blocked) and blocked[-1].order == activation.settled_order
+    if was_rolled_back or _is_barred(activator):
         return InspectionPhase.ROLLED_BACK
     if activator.status is None:
         return InspectionPhase.STARTING
     live = activator.model(activator.status.live)
     is_up = live is not None and live.ready is not None
     return InspectionPhase.LIVE if is_up else InspectionPhase.NOT_READY
+
+
+def _is_barred(activator: Activator) -> bool:
+    """Tell whether the newest order asks for what was rolled back under it before."""
+    error = activator.error
+    return activator.phase is Phase.IDLE and error is not None and error.reason == BLOCKED

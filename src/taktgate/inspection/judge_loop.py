@@ -132,7 +132,7 @@ class JudgeLoop:
         readable, writable, _ = select.select(readers, writers, [], self._timeout_s())
         now_ns = self._clock()
         if self._inboxes.line in readable:
-            self._read_line(now_ns)
+            self._read_line()
         for post in posts:
             if post in readable:
                 self._on_runner_events(self._pool.receive(post, now_ns), now_ns)
@@ -156,7 +156,7 @@ class JudgeLoop:
     def _is_due(time_ns: int | None, now_ns: int) -> bool:
         return time_ns is not None and time_ns <= now_ns
 
-    def _read_line(self, now_ns: int) -> None:
+    def _read_line(self) -> None:
         for _ in range(MAX_IN_A_TURN):
             datagram = self._inboxes.line.receive()
             if datagram is None:
@@ -164,6 +164,7 @@ class JudgeLoop:
             if datagram.kind != control.KIND_LINE or datagram.lane not in self._lanes:
                 self._ignored_lane += 1
                 continue
+            now_ns = self._clock()  # after the receive: an older moment would lie before the read
             state = self._intake.accept(datagram.payload, now_ns)
             if state is not None:
                 self._act(self._judge.line(state, now_ns))

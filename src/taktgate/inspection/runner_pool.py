@@ -1,7 +1,7 @@
 """The runners of one judge: started, watched, replaced. One process per loaded model.
 
-A runner that dies is started again: at once the first time, then with growing pauses. A model that
-never came up is given up after a few tries, unless it is the live one: that is tried for ever.
+A runner that dies is started again: at once the first time, then with growing pauses. A model whose
+runner keeps dying is given up after a few tries, unless it is the live one: that is tried for ever.
 """
 
 from dataclasses import dataclass
@@ -115,6 +115,7 @@ class RunnerPool:
         self._posts: dict[str, Post] = {}
         self._ending: list[RunnerLink] = []
         self._last_runner = 0
+        self._live: str | None = None
 
     def listening(self) -> list[Post]:
         """Return the posts whose runner may have something to say."""
@@ -194,6 +195,7 @@ class RunnerPool:
 
     def tick(self, live: str | None, now_ns: int) -> list[RunnerEvent]:
         """Start what is due, give up what takes too long, reap what has ended."""
+        self._live = live
         self._ending = [link for link in self._ending if not link.reap()]
         events: list[RunnerEvent] = []
         for digest, post in self._posts.items():
@@ -261,7 +263,7 @@ class RunnerPool:
         post.failures = 1 if is_calm else post.failures + 1
         post.deaths += 1
         why = post.killed_why or "its process ended"
-        if post.ready is None and post.failures >= MAX_TRIES:
+        if post.failures >= MAX_TRIES and post.load.digest != self._live:
             return self._turn_down(post, Refused(reason="DIED", message=why[:500]), now_ns)
         pause_ns = 0
         if post.failures > 1:

@@ -26,7 +26,7 @@ LICENCE: Final = "CC-BY-NC-SA-4.0"
 BLOCK_CELLS: Final = 60
 DEFECTIVE_FROM: Final = 0.5
 CYCLE: Final = tuple(
-    {"T": Split.TRAIN, "U": Split.TUNE, "L": Split.LINE}[letter] for letter in "TLTULTTU"
+    {"T": Split.TRAIN, "U": Split.TUNE, "L": Split.LINE}[letter] for letter in "TLTUUTTU"
 )
 
 

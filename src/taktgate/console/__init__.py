@@ -1,1 +1,0 @@
-"""The station console and the rollout report."""
