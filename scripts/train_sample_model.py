@@ -52,19 +52,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--minutes", type=float, default=10.0, help="time to train, 0 to pack --start-from as it is"
     )
     add("--start-from", type=Path, metavar="FILE.pt", help="weights to go on from")
+    add("--blend", type=Path, metavar="FILE.pt", help="earlier weights to average in by a quarter")
     add(
-        "--over-reject",
-        metavar="SHARE",
-        type=float,
-        help="pack a bad model: reject this share of good parts",
+        "--over-reject", metavar="SHARE", type=float, help="pack a bad model: reject that many good"
     )
-    add(
-        "--false-reject",
-        metavar="SHARE",
-        type=float,
-        default=0.02,
-        help="share of good tuning images that may be rejected",
-    )
+    add("--false-reject", metavar="SHARE", type=float, default=0.005, help="good images to reject")
     add("--licence", help="licence of the weights; that of the images by default")
     add("--device-class", default="cpu", help="row of the compatibility matrix")
     add("--machine", default=platform.machine(), help="what latency is measured on, in words")
@@ -131,6 +123,7 @@ def train(choices: argparse.Namespace) -> Packed:
         minutes=choices.minutes,
         seed=choices.seed,
         start_from=choices.start_from,
+        blend=choices.blend,
         report=report,
     )
 

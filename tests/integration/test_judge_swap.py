@@ -77,6 +77,14 @@ def test_a_slot_that_was_tampered_with_is_refused(station: JudgeStation) -> None
     station.command(control.KIND_DROP, Drop(digest=other.digest))
 
 
+def test_a_slot_that_holds_another_bundle_than_ordered_is_refused(station: JudgeStation) -> None:
+    held = station.install_tiny(NEXT, "held")
+    ordered = held.digest[:-4] + "0000"
+
+    assert refusal(station, "held", ordered) == "DIGEST"
+    station.command(control.KIND_DROP, Drop(digest=ordered))
+
+
 def test_the_live_model_cannot_be_dropped_and_others_can(station: JudgeStation) -> None:
     live = station.heard.beats[-1].model
     assert live is not None

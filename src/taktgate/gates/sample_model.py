@@ -15,6 +15,7 @@ from taktgate.gates.sample_network import DefectNet, torch
 from taktgate.gates.sample_training import PEAK_RATE, Progress, fit
 
 FINE_TUNING_RATE = PEAK_RATE / 2
+BLEND_SHARE = 0.25
 
 
 class WeightsError(ValueError):
@@ -32,9 +33,13 @@ def make(
     minutes: float,
     seed: int,
     start_from: Path | None,
+    blend: Path | None = None,
     report: Callable[[Progress], None],
 ) -> Packed:
     """Train for *minutes*, write weights and bundle into *out*, return the bundle.
+
+    With *blend*, a file of weights from earlier on the same way, a quarter of each weight is its:
+    averaging over a way evens out where it happened to end.
 
     Raises:
         WeightsError: The weights to start from cannot be read or do not fit.
@@ -50,8 +55,20 @@ def make(
         rate = PEAK_RATE if start_from is None else FINE_TUNING_RATE
         images = gather(train, may_turn=may_turn)
         net = fit(net, images, minutes=minutes, seed=seed, peak_rate=rate, report=report)
-        torch.save(net.state_dict(), out / f"{origin.name}-{its.version}.pt")
+    if blend is not None:
+        net = _blended(net, blend)
+    torch.save(net.state_dict(), out / f"{origin.name}-{its.version}.pt")
     return release(net, origin, its, tune=tune, line=line, out=out)
+
+
+def _blended(net: DefectNet, weights: Path) -> DefectNet:
+    earlier = DefectNet(net.map.out_channels)
+    _read(earlier, weights)
+    theirs = earlier.state_dict()
+    for name, value in net.state_dict().items():
+        if value.dtype.is_floating_point:
+            value.mul_(1.0 - BLEND_SHARE).add_(theirs[name], alpha=BLEND_SHARE)
+    return net
 
 
 def _read(net: DefectNet, weights: Path) -> None:

@@ -73,7 +73,8 @@ class Activator:
         self._attempts = 0 if activation.trial is None else activation.trial.attempts
         self._baseline = activation.baseline
         self._baseline_saved_ns = world.clock()
-        self._breach: Breach | None = None
+        self._unsaved: Rollback | None = None
+        """A rollback that the disk has refused so far."""
         self._waiting: StagedModel | None = None
         self._given_up: tuple[str, str] | None = None
         """Digest and order that were refused: not tried again until something else is asked for."""
@@ -125,9 +126,8 @@ class Activator:
 
     def tick(self) -> None:
         """Do what depends on time: repeat a failed write, save the baseline at a low rate."""
-        if self.phase is Phase.TRIAL and self._breach is not None:
-            self._fall_back(self._breach)
-        elif self.phase is Phase.TRIAL and self.watch is not None and self.watch.is_over:
+        self._save_rollback()
+        if self.phase is Phase.TRIAL and self.watch is not None and self.watch.is_over:
             self._confirm()
         self._save_baseline()
         self._consider()
@@ -144,7 +144,7 @@ class Activator:
     def _consider(self) -> None:
         """Begin with the notice that waits, if there is anything to begin."""
         notice = self._waiting
-        if notice is None or self.phase is not Phase.IDLE:
+        if notice is None or self.phase is not Phase.IDLE or self._unsaved is not None:
             return
         digest, order = notice.model.digest, notice.order
         good = self.activation.last_known_good
@@ -290,7 +290,6 @@ class Activator:
 
     def _enter_trial(self) -> None:
         self._go(Event.LIVE)
-        self._breach = None
         self.watch = TrialWatch(self._settings, self.activation.baseline)
         if self.activation.last_known_good is None:
             self._confirm()  # commissioning: there is nothing to go back to
@@ -320,7 +319,7 @@ class Activator:
         self._load_candidate(Event.LOST)
 
     def _fall_back(self, breach: Breach) -> None:
-        """Go back to last-known-good: durable first, then on the line, then told."""
+        """Go back to last-known-good: made durable first if the disk allows, then on the line."""
         candidate = self._require_candidate()
         rollback = Rollback(
             digest=candidate.model.digest,
@@ -330,15 +329,20 @@ class Activator:
             message=breach.message,
             at=self._world.wall_clock(),
         )
-        self._breach = breach
-        if not self._ledger.save(table.roll_back(self.activation, rollback)):
-            return  # `tick` tries again: a rollback that a power cut undoes would not be one
-        self._breach = None
-        log.error("rolled back", extra={"digest": rollback.digest, "reason": rollback.reason})
+        log.error("rolling back", extra={"digest": rollback.digest, "reason": rollback.reason})
+        self._unsaved = rollback
+        self._save_rollback()
         self._go(Event.BREACHED)
         self._was_load_sent = False
-        self._world.audit(rollback)
         self._steer()
+
+    def _save_rollback(self) -> None:
+        """Make the rollback durable and tell of it; a disk that refuses does not keep the line."""
+        rollback = self._unsaved
+        if rollback is None or not self._ledger.save(table.roll_back(self.activation, rollback)):
+            return  # `tick` tries again; until then a power cut boots last-known-good all the same
+        self._unsaved = None
+        self._world.audit(rollback)
 
     def _turn_down(self, candidate: SlotRef, reason: str, message: str) -> None:
         """Drop a candidate that its runner refused. The live model was never touched."""

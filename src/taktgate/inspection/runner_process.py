@@ -5,6 +5,7 @@ the right to climb again: niceness belongs to a thread on Linux, so the loading 
 back and the serving thread never does.
 """
 
+import gc
 import logging
 import mmap
 import os
@@ -46,6 +47,8 @@ def main() -> int:
             refused = Refused(reason=error.reason, message=error.message[:500])
             judge.send(doorbell.REFUSED + encode(refused))
             return 0
+        gc.collect()
+        gc.freeze()
         judge.send(doorbell.READY + encode(runner.ready))
         _serve(judge, runner, ring)
     return 0

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import pytest
-
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation, Rollback, SlotRef
 from taktgate.contracts.model import ModelRef
@@ -400,21 +398,37 @@ def test_a_full_disk_stops_the_swap_not_the_line() -> None:
     assert agent.error is None
 
 
-@pytest.mark.parametrize("verdict", [Verdict.PASS, Verdict.FAIL])
-def test_a_full_disk_only_delays_the_end_of_a_trial(verdict: Verdict) -> None:
+def test_a_full_disk_delays_the_confirmation() -> None:
     station, agent = on_trial()
     station.disk_is_full = True
     for _ in range(SETTINGS.trial_parts):
-        station.part(agent, verdict)
+        station.part(agent)
     station.settle(agent)
-    assert station.disk.trial is not None
+    assert station.disk.last_known_good == slot("a", "o1")
     assert phase_of(agent) is Phase.TRIAL
 
     station.disk_is_full = False
     station.settle(agent)
-    expected = "b" if verdict is Verdict.PASS else "a"
-    assert station.live == model(expected).digest
-    assert station.disk.trial is None
+    assert station.disk.last_known_good == slot("b", "o2")
+
+
+def test_a_full_disk_does_not_keep_a_bad_model_on_the_line() -> None:
+    station, agent = on_trial()
+    station.disk_is_full = True
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+    agent.staged(notice("c", "o3"))
+    station.settle(agent)
+    assert station.live == model("a").digest
+    assert station.disk.trial is not None
+    assert not station.audits
+    assert agent.candidate is None, "no new order before the rollback is durable"
+
+    station.disk_is_full = False
+    station.settle(agent)
+    assert [each.order for each in station.disk.blocked] == ["o2"]
+    assert [each.order for each in station.audits] == ["o2"]
+    assert agent.candidate == slot("c", "o3")
 
 
 def test_a_gentler_policy_waits_until_the_line_is_disabled() -> None:

@@ -66,6 +66,24 @@ def test_two_frames_for_one_trigger_make_its_part_doubtful(correlator: Correlato
     assert correlator.base is None
 
 
+def test_a_frame_left_over_after_a_reset_teaches_no_base(correlator: Correlator) -> None:
+    correlator.edge(edge(7, 1000))
+    correlator.frame(frame(3, 1002))
+    correlator.reset("camera reconnected")
+
+    assert Kind.MATCHED not in [kind for kind, _ in kinds(correlator.frame(frame(1, 1040)))]
+    assert correlator.base is None
+
+
+def test_a_doubtful_trigger_teaches_no_base(correlator: Correlator) -> None:
+    correlator.edge(edge(7, 1000))
+    correlator.frame(frame(3, 1002))
+    correlator.frame(frame(4, 1010))
+
+    assert kinds(correlator.frame(frame(5, 1020))) == [(Kind.DISCARDED, None)]
+    assert correlator.base is None
+
+
 def test_a_number_that_contradicts_time_makes_the_part_doubtful_and_resynchronises(
     correlator: Correlator,
 ) -> None:

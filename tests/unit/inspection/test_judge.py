@@ -93,12 +93,13 @@ class Bench:
 
     def run(self, ms: float) -> None:
         """Let time pass, calling `tick` when the judge wants it."""
-        end = self.now_ms + ms
-        while (wake := self.judge.wake_ns()) is not None and wake <= end * MILLISECOND:
-            self.now_ms = max(self.now_ms, wake / MILLISECOND)
-            self.do(self.judge.tick(self.now_ns))
-        self.now_ms = end
-        self.do(self.judge.tick(self.now_ns))
+        end_ns = int((self.now_ms + ms) * MILLISECOND)
+        while (wake_ns := self.judge.wake_ns()) is not None and wake_ns <= end_ns:
+            self.do(self.judge.tick(max(self.now_ns, wake_ns)))
+            woken_ns = self.judge.wake_ns()
+            assert woken_ns is None or woken_ns > wake_ns, "the loop would spin"
+        self.now_ms = end_ns / MILLISECOND
+        self.do(self.judge.tick(end_ns))
 
     def line(self, *, is_edge: bool, jump: int = 0, enable: bool = True) -> None:
         self.trigger_id += jump
@@ -171,7 +172,10 @@ def test_a_part_in_time_gets_its_models_verdict() -> None:
     bench.answer()
 
     assert bench.last == (11, Verdict.PASS, Reason.NONE)
-    assert bench.verdicts[-1].model == model("a")
+    envelope = bench.verdicts[-1]
+    assert envelope.model == model("a")
+    assert envelope.trigger_ns == 990 * MILLISECOND, "the earlier end of the reading interval"
+    assert envelope.deadline_ns == envelope.trigger_ns + DEADLINE_MS * MILLISECOND
     assert not bench.taken
 
 
@@ -225,6 +229,33 @@ def test_a_runner_that_dies_costs_its_part_at_once() -> None:
     assert not bench.taken
     bench.line(is_edge=True, jump=1)
     assert bench.last == (12, Verdict.NO_DECISION, Reason.NOT_READY)
+
+
+def test_a_runner_that_dies_after_its_part_was_closed_emits_nothing() -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.run(150)
+    bench.in_flight.clear()
+    bench.do(bench.judge.runner_gone(1, bench.now_ns))
+
+    assert [each.reason for each in bench.verdicts] == [Reason.TIMEOUT]
+    assert not bench.taken
+
+
+def test_frames_wait_for_a_busy_runner_and_time_out_in_order() -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.run(130)
+    bench.part()
+    bench.run(60)
+    bench.answer(1)
+    bench.answer(1)
+
+    assert [(each.trigger_id, each.reason) for each in bench.verdicts] == [
+        (11, Reason.TIMEOUT),
+        (12, Reason.NONE),
+    ]
+    assert not bench.taken
 
 
 def test_a_part_without_a_frame_is_no_frame_when_its_window_closes() -> None:
@@ -322,6 +353,8 @@ class JudgeMachine(RuleBasedStateMachine):
         self.alive: dict[int, str] = {}
         self.announced: Counter[tuple[int, int]] = Counter()
         self.next_runner = 0
+        self.runner_comes(letter="a")
+        self.swap(letter="a")
 
     @rule(letter=st.sampled_from("ab"))
     def runner_comes(self, letter: str) -> None:
@@ -349,7 +382,14 @@ class JudgeMachine(RuleBasedStateMachine):
             self.announced[bench.epoch, trigger_id] += 1
         bench.line(is_edge=True, jump=jump, enable=enable)
 
-    @rule(after_ms=st.floats(0, 30))
+    @rule(after_ms=st.integers(0, 20))
+    def part_in_good_order(self, after_ms: int) -> None:
+        """Most parts are like this one; chance alone would hardly bring them about."""
+        self.bench.run(WINDOW_MS + 20)
+        self.trigger(jump=1, enable=True)
+        self.frame(after_ms)
+
+    @rule(after_ms=st.integers(0, 30))
     def frame(self, after_ms: float) -> None:
         self.bench.now_ms += after_ms
         self.bench.frame()
