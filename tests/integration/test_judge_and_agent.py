@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -21,19 +22,21 @@ from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.verdict import Verdict
 
 ROOT = Path(__file__).parents[2]
-METRICS_PORT = 9651
 
 
 class ModuleStation(JudgeStation):
     """A station whose whole module `inference` runs, supervisor and agent included."""
 
     has_agent = True
+    metrics_port = 0
 
     def start_module(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.metrics_port = free.getsockname()[1]
         environment = {
             **self.environment,
             "TAKTGATE_METRICS_ADDRESS": "127.0.0.1",
-            "TAKTGATE_METRICS_PORT": str(METRICS_PORT),
+            "TAKTGATE_METRICS_PORT": str(self.metrics_port),
         }
         with (self.folder / "judge.log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -114,8 +117,9 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
             ("o2", "OVER_REJECT")
         ]
         assert station.judged(flat(0)).verdict is Verdict.PASS
-        metrics = urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics").read()
-        assert b"taktgate_verdicts_total" in metrics
+        url = f"http://127.0.0.1:{station.metrics_port}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as page:
+            assert b"taktgate_verdicts_total" in page.read()
 
         pids = station.pids("taktgate.inspection")
         assert len(pids) >= 3

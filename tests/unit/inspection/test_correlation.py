@@ -84,6 +84,15 @@ def test_a_doubtful_trigger_teaches_no_base(correlator: Correlator) -> None:
     assert correlator.base is None
 
 
+def test_a_trigger_whose_window_overlapped_teaches_no_base(correlator: Correlator) -> None:
+    correlator.edge(edge(7, 1000))
+    correlator.edge(edge(8, 1050))
+    correlator.frame(frame(3, 1052))
+
+    assert kinds(correlator.frame(frame(4, 1130))) == [(Kind.DISCARDED, None)]
+    assert correlator.base is None
+
+
 def test_a_number_that_contradicts_time_makes_the_part_doubtful_and_resynchronises(
     correlator: Correlator,
 ) -> None:

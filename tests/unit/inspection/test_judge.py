@@ -242,6 +242,19 @@ def test_a_runner_that_dies_after_its_part_was_closed_emits_nothing() -> None:
     assert not bench.taken
 
 
+def test_a_part_that_became_doubtful_under_way_has_no_second_verdict() -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.now_ms += 5
+    bench.frame()
+    assert bench.last == (11, Verdict.NO_DECISION, Reason.FRAME_MISMATCH)
+    bench.answer()
+
+    assert len(bench.verdicts) == 1
+    assert bench.judge.late_answers == 1
+    assert not bench.taken
+
+
 def test_frames_wait_for_a_busy_runner_and_time_out_in_order() -> None:
     bench = bench_with_model()
     bench.part()
