@@ -5,8 +5,8 @@ import sys
 from taktgate.edge.module import run_module
 
 ROLES = {
-    "judge": "taktgate.inspection.judge_process",
-    "agent": "taktgate.inspection.agent_process",
+    "judge": "taktgate.inspection.judge.process",
+    "agent": "taktgate.inspection.agent.process",
 }
 
 if __name__ == "__main__":

@@ -218,7 +218,11 @@ def test_every_process_of_the_data_plane_is_kept_from_the_cloud() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = project["tool"]["importlinter"]["contracts"]
     (contract,) = [one for one in contracts if one["name"].startswith("the data plane")]
-    processes = (ROOT / "src/taktgate").glob("*/*_process.py")
-    names = {f"taktgate.{path.parent.name}.{path.stem}" for path in processes}
-    control_plane = {name for name in names if re.search(r"\.(agent|stager)_process$", name)}
+    sources = ROOT / "src"
+    slices = ("inspection", "plc", "staging")
+    processes = [
+        path for each in slices for path in (sources / "taktgate" / each).rglob("*process.py")
+    ]
+    names = {".".join(path.relative_to(sources).with_suffix("").parts) for path in processes}
+    control_plane = {name for name in names if re.search(r"(agent|stager)[._]process$", name)}
     assert names - control_plane == set(contract["source_modules"])

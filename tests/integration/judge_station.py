@@ -33,7 +33,7 @@ from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns, new_s
 from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus, Ready, RunnerState
-from taktgate.inspection.frame_wire import FrameHeader, encode_header
+from taktgate.inspection.frames.frame_wire import FrameHeader, encode_header
 from taktgate.standin.imagesets.port import Split
 from taktgate.standin.imagesets.weld import WeldSeams
 
@@ -177,7 +177,7 @@ class JudgeStation:
     def start(self) -> None:
         with (self.folder / "judge.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "taktgate.inspection.judge_process"],
+                [sys.executable, "-m", "taktgate.inspection.judge.process"],
                 env=self.environment,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -104,7 +104,7 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         station.announce(eager, "b", "o2")
         station.wait(lambda: station.heard.beats[-1].model == eager, limit_s=25)
         assert station.disk.trial is not None
-        os.kill(station.pids("agent_process")[0], signal.SIGKILL)
+        os.kill(station.pids("agent.process")[0], signal.SIGKILL)
         rejected = 0
         while station.heard.beats[-1].model == eager and rejected < 60:
             rejected += station.judged(flat(0)).verdict is Verdict.FAIL

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, Digest, Finite, Name, Nanoseconds
 from taktgate.contracts.model import ModelRef
-from taktgate.inspection.decision import Lines
+from taktgate.inspection.judge.decision import Lines
 
 AGENT_SOCKET: Final = "agent.sock"
 JUDGE_SOCKET: Final = "judge.sock"

@@ -3,8 +3,8 @@ import pytest
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation, Baseline, Rollback, SlotRef
 from taktgate.contracts.model import ModelRef
-from taktgate.inspection import activation as table
-from taktgate.inspection.activation import TRANSITIONS, Event, Phase, advance
+from taktgate.inspection.agent import activation as table
+from taktgate.inspection.agent.activation import TRANSITIONS, Event, Phase, advance
 from taktgate.inspection.errors import IllegalTransitionError
 
 NOTHING = Baseline(parts=0, rejects=0)

@@ -8,9 +8,10 @@ from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import InspectionPhase
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
-from taktgate.inspection.activation import Phase
-from taktgate.inspection.activator import Activator, Command, Surroundings
-from taktgate.inspection.agent_report import report_of
+from taktgate.inspection.agent.activation import Phase
+from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.agent.report import report_of
 from taktgate.inspection.control import (
     JudgeStatus,
     Load,
@@ -21,8 +22,7 @@ from taktgate.inspection.control import (
     RunnerState,
     Swap,
 )
-from taktgate.inspection.decision import Lines
-from taktgate.inspection.guardrails import GuardrailSettings
+from taktgate.inspection.judge.decision import Lines
 
 SETTINGS = GuardrailSettings()
 NO_LINES = Lines(classes=(), uncertain_low=0.5, uncertain_high=0.5)

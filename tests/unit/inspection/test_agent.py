@@ -27,11 +27,11 @@ from taktgate.edge.hub import (
 from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
 from taktgate.inspection import control
-from taktgate.inspection.activator import Activator, Command, Surroundings
-from taktgate.inspection.agent import Agent, Links
-from taktgate.inspection.agent_report import patch_from
+from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent.agent import Agent, Links
+from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.agent.report import patch_from
 from taktgate.inspection.control import JudgeEvent, Proof
-from taktgate.inspection.guardrails import GuardrailSettings
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)
 LINE, STAGED = str(routes.LINE.input), str(routes.STAGED.input)

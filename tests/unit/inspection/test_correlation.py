@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taktgate.edge.clock import MILLISECOND
-from taktgate.inspection.camera import Frame
-from taktgate.inspection.correlation import Correlator, Edge, Finding, Kind
+from taktgate.inspection.frames.camera import Frame
+from taktgate.inspection.judge.correlation import Correlator, Edge, Finding, Kind
 
 WINDOW_MS = 120
 TICK_MS = 10

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.inspection.decision import ClassLine, Lines, decide
+from taktgate.inspection.judge.decision import ClassLine, Lines, decide
 
 LINES = Lines(
     classes=(ClassLine(name="pore", threshold=0.5), ClassLine(name="gap", threshold=0.3)),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from taktgate.contracts.activation import Baseline
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.settings import SettingsError, load_yaml
-from taktgate.inspection.guardrails import (
+from taktgate.inspection.agent.guardrails import (
     BASELINE_MEMORY,
     Guardrail,
     GuardrailSettings,

@@ -12,11 +12,12 @@ from taktgate.contracts.line import LineState
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
-from taktgate.inspection.camera import Frame
 from taktgate.inspection.control import Ready
-from taktgate.inspection.decision import ClassLine, Lines
 from taktgate.inspection.doorbell import Answer, RunFault, failed
-from taktgate.inspection.judge import (
+from taktgate.inspection.frames.camera import Frame
+from taktgate.inspection.judge.decision import ClassLine, Lines
+from taktgate.inspection.judge.parts import Identity, Timing
+from taktgate.inspection.judge.rules import (
     HANG_GRACE_NS,
     MAX_SKIPPED,
     Action,
@@ -26,7 +27,6 @@ from taktgate.inspection.judge import (
     Publish,
     Release,
 )
-from taktgate.inspection.parts import Identity, Timing
 
 DEADLINE_MS, RESERVE_MS, WINDOW_MS = 150, 50, 120
 IDENTITY = Identity(station="VIS01", kernel_boot_id="boot", judge_start_id="start")

@@ -6,7 +6,7 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import encode
 from taktgate.contracts.line import LineState
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.line_intake import LineIntake
+from taktgate.inspection.judge.line_intake import LineIntake
 
 NOW = 1000 * SECOND
 STATE = LineState(

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taktgate.edge.clock import SECOND, monotonic_ns
-from taktgate.inspection.camera import CameraDown, CameraEvent, CameraUp, Frame
-from taktgate.inspection.frame_wire import FrameHeader, encode_header
-from taktgate.inspection.network_camera import LAST_RETRY_NS, NetworkCamera
-from taktgate.inspection.ring import FrameRing
+from taktgate.inspection.frames.camera import CameraDown, CameraEvent, CameraUp, Frame
+from taktgate.inspection.frames.frame_wire import FrameHeader, encode_header
+from taktgate.inspection.frames.network_camera import LAST_RETRY_NS, NetworkCamera
+from taktgate.inspection.frames.ring import FrameRing
 
 
 def wire(frame_id: int, pixels: bytes, *, crc32: int | None = None, width: int = 8) -> bytes:

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from taktgate.inspection.ring import FrameRing, map_for_reading
+from taktgate.inspection.frames.ring import FrameRing, map_for_reading
 
 
 def test_a_runner_sees_what_the_judge_wrote() -> None:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.inspection.frame_wire import FrameHeader, check_payload, decode_header
+from taktgate.inspection.frames.frame_wire import FrameHeader, check_payload, decode_header
 from taktgate.standin.camera.__main__ import parse_arguments
 from taktgate.standin.camera.camera import Camera, CameraSettings
 from taktgate.standin.camera.faults import Delivery, DeliveryFaults

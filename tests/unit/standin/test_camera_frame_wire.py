@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.inspection.frame_wire import (
+from taktgate.inspection.frames.frame_wire import (
     HEADER_BYTES,
     MAX_PAYLOAD_BYTES,
     FrameHeader,

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from taktgate.inspection.frame_wire import FrameHeader, encode_header
+from taktgate.inspection.frames.frame_wire import FrameHeader, encode_header
 from taktgate.standin.camera.faults import DeliveryFaults
 from taktgate.standin.camera.frames_out import FrameServer
 from taktgate.standin.camera.roll import Picture, Roll

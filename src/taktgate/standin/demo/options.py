@@ -9,9 +9,9 @@ FAULT_FORM: Final = "kill:PROCESS@SECONDS, stop:PROCESS@SECONDS+SECONDS or stop:
 
 PROCESSES: Final = {
     "inference": "modules/inference/main.py",
-    "inference/judge": "taktgate.inspection.judge_process",
-    "inference/runner": "taktgate.inspection.runner_process",
-    "inference/agent": "taktgate.inspection.agent_process",
+    "inference/judge": "taktgate.inspection.judge.process",
+    "inference/runner": "taktgate.inspection.runner.process",
+    "inference/agent": "taktgate.inspection.agent.process",
     "plc_writer": "modules/plc_writer/main.py",
     "plc_writer/writer": "taktgate.plc.writer_process",
     "plc_writer/agent": "taktgate.plc.agent_process",

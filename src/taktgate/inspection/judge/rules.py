@@ -13,12 +13,12 @@ from taktgate.contracts.line import LineState
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Reason, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
-from taktgate.inspection.camera import Frame
 from taktgate.inspection.control import Ready
-from taktgate.inspection.correlation import Correlator, Edge, Finding, Kind
-from taktgate.inspection.decision import Decision, decide
 from taktgate.inspection.doorbell import Answer, Job, RunFault
-from taktgate.inspection.parts import UNDECIDED, Envelopes, Identity, Part, Timing, open_part
+from taktgate.inspection.frames.camera import Frame
+from taktgate.inspection.judge.correlation import Correlator, Edge, Finding, Kind
+from taktgate.inspection.judge.decision import Decision, decide
+from taktgate.inspection.judge.parts import UNDECIDED, Envelopes, Identity, Part, Timing, open_part
 
 MAX_QUEUED: Final = 4
 MAX_SKIPPED: Final = 16

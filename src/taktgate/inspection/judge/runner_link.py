@@ -11,9 +11,9 @@ from taktgate.contracts.codec import encode
 from taktgate.edge.process import PARENT_VARIABLE
 from taktgate.inspection import doorbell
 from taktgate.inspection.control import Assignment
-from taktgate.inspection.ring import FrameRing
+from taktgate.inspection.frames.ring import FrameRing
 
-_MODULE: Final = "taktgate.inspection.runner_process"
+_MODULE: Final = "taktgate.inspection.runner.process"
 
 
 class RunnerLink:

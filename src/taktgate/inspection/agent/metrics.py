@@ -7,7 +7,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.activator import Activator, counts_of
+from taktgate.inspection.agent.activator import Activator, counts_of
 from taktgate.inspection.control import JudgeEvent, LoadedModel
 
 _LATENCY_BUCKETS_S: Final = (

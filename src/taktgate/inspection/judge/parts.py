@@ -8,9 +8,9 @@ from taktgate.contracts.line import LineState
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
-from taktgate.inspection.camera import Frame
-from taktgate.inspection.decision import Decision
 from taktgate.inspection.doorbell import Answer
+from taktgate.inspection.frames.camera import Frame
+from taktgate.inspection.judge.decision import Decision
 
 UNDECIDED: Final = Verdict.NO_DECISION
 

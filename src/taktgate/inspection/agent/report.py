@@ -8,8 +8,8 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import adapter
 from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.activation import Phase
-from taktgate.inspection.activator import BLOCKED, Activator, counts_of
+from taktgate.inspection.agent.activation import Phase
+from taktgate.inspection.agent.activator import BLOCKED, Activator, counts_of
 
 PROPERTY: Final = "inspection"
 REPORT_EVERY_NS: Final = 1 * SECOND

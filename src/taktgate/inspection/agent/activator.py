@@ -16,8 +16,17 @@ from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
-from taktgate.inspection import activation as table
-from taktgate.inspection.activation import MAX_ATTEMPTS, Event, Phase
+from taktgate.inspection.agent import activation as table
+from taktgate.inspection.agent.activation import MAX_ATTEMPTS, Event, Phase
+from taktgate.inspection.agent.guardrails import (
+    Breach,
+    Guardrail,
+    GuardrailSettings,
+    TrialWatch,
+    add_part,
+    counts_for_model,
+)
+from taktgate.inspection.agent.ledger import Ledger, Memory
 from taktgate.inspection.control import (
     Drop,
     JudgeStatus,
@@ -26,15 +35,6 @@ from taktgate.inspection.control import (
     RunnerState,
     Swap,
 )
-from taktgate.inspection.guardrails import (
-    Breach,
-    Guardrail,
-    GuardrailSettings,
-    TrialWatch,
-    add_part,
-    counts_for_model,
-)
-from taktgate.inspection.ledger import Ledger, Memory
 
 log = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from taktgate.inspection import control
 from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.control import Load
 from taktgate.inspection.errors import ActivationFileError
-from taktgate.inspection.judge import Judge
-from taktgate.inspection.judge_loop import Inboxes, JudgeLoop
-from taktgate.inspection.judge_signs import Outlets
-from taktgate.inspection.network_camera import NetworkCamera
-from taktgate.inspection.parts import Identity, Timing
-from taktgate.inspection.ring import FrameRing
-from taktgate.inspection.runner_pool import RunnerPool, Terms
+from taktgate.inspection.frames.network_camera import NetworkCamera
+from taktgate.inspection.frames.ring import FrameRing
+from taktgate.inspection.judge.loop import Inboxes, JudgeLoop
+from taktgate.inspection.judge.parts import Identity, Timing
+from taktgate.inspection.judge.rules import Judge
+from taktgate.inspection.judge.runner_pool import RunnerPool, Terms
+from taktgate.inspection.judge.signs import Outlets
 
 log = logging.getLogger(__name__)
 

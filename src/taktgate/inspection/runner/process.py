@@ -21,10 +21,10 @@ from taktgate.edge.process import die_with_parent, take_idle_priority
 from taktgate.inspection import doorbell
 from taktgate.inspection.control import Assignment, Refused
 from taktgate.inspection.errors import ModelRefusedError
-from taktgate.inspection.ring import map_for_reading
+from taktgate.inspection.frames.ring import map_for_reading
 
 if TYPE_CHECKING:
-    from taktgate.inspection.runner import Runner
+    from taktgate.inspection.runner.runner import Runner
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def _load_in_thread(assignment: Assignment) -> "Runner":
     if assignment.at_idle_priority:
         take_idle_priority()
     # Here, not above: half of the loading time is these imports, and they are to be idle as well.
-    from taktgate.inspection.runner import load
+    from taktgate.inspection.runner.runner import load
 
     return load(assignment)
 

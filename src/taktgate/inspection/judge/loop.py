@@ -15,14 +15,13 @@ from taktgate.contracts.outcome import Lane
 from taktgate.edge.clock import MILLISECOND, SECOND, monotonic_ns
 from taktgate.edge.lane import LaneInbox
 from taktgate.inspection import control
-from taktgate.inspection.camera import CameraEvent, CameraUp, Frame, FrameSource
 from taktgate.inspection.control import Drop, Happening, JudgeStatus, Load, Ready, Swap
-from taktgate.inspection.judge import Action, Dispatch, Judge, Kill, Publish, Release
-from taktgate.inspection.judge_signs import Outlets, Signs
-from taktgate.inspection.line_intake import LineIntake
-from taktgate.inspection.parts import Identity
-from taktgate.inspection.ring import FrameRing
-from taktgate.inspection.runner_pool import (
+from taktgate.inspection.frames.camera import CameraEvent, CameraUp, Frame, FrameSource
+from taktgate.inspection.frames.ring import FrameRing
+from taktgate.inspection.judge.line_intake import LineIntake
+from taktgate.inspection.judge.parts import Identity
+from taktgate.inspection.judge.rules import Action, Dispatch, Judge, Kill, Publish, Release
+from taktgate.inspection.judge.runner_pool import (
     Answered,
     CameUp,
     RunnerEvent,
@@ -30,6 +29,7 @@ from taktgate.inspection.runner_pool import (
     TurnedDown,
     WentDown,
 )
+from taktgate.inspection.judge.signs import Outlets, Signs
 
 log = logging.getLogger(__name__)
 

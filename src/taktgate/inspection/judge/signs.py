@@ -11,7 +11,7 @@ from taktgate.contracts.line import Beat
 from taktgate.contracts.model import ModelRef
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus
-from taktgate.inspection.parts import Identity
+from taktgate.inspection.judge.parts import Identity
 
 log = logging.getLogger(__name__)
 

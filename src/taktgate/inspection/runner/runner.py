@@ -18,12 +18,12 @@ from taktgate.bundle.verification import VerifiedBundle, verify_directory
 from taktgate.contracts.model import ModelRef
 from taktgate.edge.clock import monotonic_ns
 from taktgate.inspection.control import Assignment, Ready
-from taktgate.inspection.decision import ClassLine, Lines
 from taktgate.inspection.doorbell import Answer, Job, RunFault, failed
 from taktgate.inspection.errors import ModelRefusedError, RunFailedError
-from taktgate.inspection.fingerprint import runtime_fingerprint
-from taktgate.inspection.onnx_session import RUNTIME_VERSION, OnnxSession, ProviderPolicy
-from taktgate.inspection.ring import SLOT_BYTES
+from taktgate.inspection.frames.ring import SLOT_BYTES
+from taktgate.inspection.judge.decision import ClassLine, Lines
+from taktgate.inspection.runner.fingerprint import runtime_fingerprint
+from taktgate.inspection.runner.onnx_session import RUNTIME_VERSION, OnnxSession, ProviderPolicy
 
 WARM_UP_RUNS: Final = 2
 GOLDEN_SUBSET: Final = 10

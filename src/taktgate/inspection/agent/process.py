@@ -29,11 +29,11 @@ from taktgate.edge.process import die_with_parent, end_on_sigterm, hold_role
 from taktgate.edge.settings import Places, load_station, load_yaml, places_from
 from taktgate.inspection import control
 from taktgate.inspection.activation_file import ACTIVATION, EMPTY, ActivationFiles
-from taktgate.inspection.activator import Activator, Command, Surroundings
-from taktgate.inspection.agent import Agent, Figures, Links
+from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent.agent import Agent, Figures, Links
+from taktgate.inspection.agent.guardrails import GuardrailSettings
 from taktgate.inspection.control import JudgeEvent, Load, Swap
 from taktgate.inspection.errors import ActivationFileError
-from taktgate.inspection.guardrails import GuardrailSettings
 
 log = logging.getLogger(__name__)
 
@@ -187,7 +187,7 @@ def _read_lane(lane: LaneInbox, inbox: Inbox, stop: threading.Event) -> None:
 def _serve_metrics(places: Places, figures: LateFigures, inbox: Inbox) -> None:
     # Here, not above: these imports take longer than the judge takes to its first part.
     from taktgate.edge.metrics import MetricsPortError, serve_metrics
-    from taktgate.inspection.agent_metrics import AgentMetrics
+    from taktgate.inspection.agent.metrics import AgentMetrics
 
     try:
         metrics = serve_metrics(

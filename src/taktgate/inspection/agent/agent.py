@@ -27,10 +27,10 @@ from taktgate.edge.hub import (
 from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
 from taktgate.inspection import control
-from taktgate.inspection.activator import Activator
-from taktgate.inspection.agent_report import Reporter, report_of
+from taktgate.inspection.agent.activator import Activator
+from taktgate.inspection.agent.report import Reporter, report_of
 from taktgate.inspection.control import JudgeEvent, JudgeStatus
-from taktgate.inspection.judge_signs import Outlet
+from taktgate.inspection.judge.signs import Outlet
 
 log = logging.getLogger(__name__)
 

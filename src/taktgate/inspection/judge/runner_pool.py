@@ -20,8 +20,8 @@ from taktgate.inspection.control import (
     RunnerState,
 )
 from taktgate.inspection.doorbell import Answer, DoorbellError, Job
-from taktgate.inspection.ring import FrameRing
-from taktgate.inspection.runner_link import RunnerLink
+from taktgate.inspection.frames.ring import FrameRing
+from taktgate.inspection.judge.runner_link import RunnerLink
 
 MAX_MODELS: Final = 3
 """Live, candidate, and one that is on its way out."""

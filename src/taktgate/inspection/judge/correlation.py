@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Final
 
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.camera import Frame
+from taktgate.inspection.frames.camera import Frame
 
 MEMORY_NS: Final = 5 * SECOND
 MAX_EDGES: Final = 64

@@ -13,10 +13,15 @@ from typing import Final
 
 from taktgate.edge.clock import MILLISECOND, SECOND
 from taktgate.edge.clock import monotonic_ns as now
-from taktgate.inspection.camera import CameraDown, CameraEvent, CameraUp, Frame
 from taktgate.inspection.errors import CameraProtocolError
-from taktgate.inspection.frame_wire import HEADER_BYTES, FrameHeader, FrameWireError, decode_header
-from taktgate.inspection.ring import FrameRing
+from taktgate.inspection.frames.camera import CameraDown, CameraEvent, CameraUp, Frame
+from taktgate.inspection.frames.frame_wire import (
+    HEADER_BYTES,
+    FrameHeader,
+    FrameWireError,
+    decode_header,
+)
+from taktgate.inspection.frames.ring import FrameRing
 
 log = logging.getLogger(__name__)
 

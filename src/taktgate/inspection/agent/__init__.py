@@ -1,0 +1,1 @@
+"""The control plane of inference: edgeHub, activation, guardrails, metrics."""

@@ -1,0 +1,1 @@
+"""The judge: one thread that owns the parts, from trigger to verdict."""

@@ -1,0 +1,1 @@
+"""A runner: the process of one loaded model."""
