@@ -30,7 +30,7 @@ def wait_for_another(station: JudgeStation, digest: str, pid: int) -> None:
 
 def test_a_runner_killed_in_mid_run_costs_its_part_and_is_replaced(tmp_path: Path) -> None:
     with judge_station(tmp_path, deadline_ms=5000) as station:
-        model = station.install_tiny(Tiny(slow_steps=12), "a", confirmed=True)
+        model = station.install_tiny(Tiny(slow_steps=25), "a", confirmed=True)
         station.start_ready()
         pid = pid_of(station, model.digest)
         trigger_id = station.part(flat(0))

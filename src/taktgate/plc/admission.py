@@ -6,25 +6,42 @@ from typing import Any, Final
 
 from pydantic import ConfigDict
 
-from taktgate.contracts.codec import ContractError, decode, is_compatible
-from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.codec import ContractError, decode
+from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.parts import Part
 
 LONGEST_DEADLINE_NS: Final = 10_000 * MILLISECOND
 """The longest that the contract of `line` allows: an older decision belongs to no open part."""
+MAX_MESSAGE_BYTES: Final = 8192
+"""A verdict with 64 classes has 2.9 KB. Reading 60 KB of nonsense holds the loop for 100 ms."""
+JUDGES_REASONS: Final = frozenset(
+    {
+        Reason.NONE,
+        Reason.TIMEOUT,
+        Reason.NO_FRAME,
+        Reason.FRAME_MISMATCH,
+        Reason.UNCERTAIN,
+        Reason.NON_FINITE,
+        Reason.MODEL_ERROR,
+        Reason.NOT_READY,
+        Reason.SKIPPED,
+    }
+)
+"""What a judge can know. The others are the writer's own words, or the PLC's."""
 
 
 class Cause(StrEnum):
     """Why a datagram was not used."""
 
     MALFORMED = "malformed"
-    """Broken JSON, a broken field, or a digest that is not that of the content."""
+    """Too long, broken JSON, a broken field, or a digest that is not that of the content."""
     UNKNOWN_KIND = "unknown_kind"
     LANE_OFF = "lane_off"
     """It came by a lane that this station has switched off."""
     CONTRACT = "contract"
-    """The sender speaks another major version."""
+    """The sender speaks another version of the contract."""
     STATION = "station"
     KERNEL_BOOT = "kernel_boot"
     """Decided on another host, or before this boot: its times mean nothing here."""
@@ -36,6 +53,10 @@ class Cause(StrEnum):
     """The writer has not read this TriggerId in this epoch, or has forgotten it."""
     BEFORE_TRIGGER = "before_trigger"
     """Decided before the part was there: it belongs to another one of the same number."""
+    NOT_THE_JUDGES = "not_the_judges"
+    """LATE, or a reason that only the writer or the PLC can give."""
+    UNPROVEN = "unproven"
+    """A PASS whose own times do not show that it is about this part."""
     DUPLICATE = "duplicate"
     """An identical copy of a verdict that was used."""
     CONFLICT = "conflict"
@@ -57,7 +78,7 @@ class Place:
 def foreign(place: Place, epoch: int, envelope: VerdictEnvelope, now_ns: int) -> Cause | None:
     """Return why *envelope* means nothing here and now, whatever its part; None if it does."""
     checks = (
-        (not is_compatible(envelope.contract), Cause.CONTRACT),
+        (envelope.contract != CONTRACT_VERSION, Cause.CONTRACT),
         (envelope.station != place.station, Cause.STATION),
         (envelope.kernel_boot_id != place.kernel_boot_id, Cause.KERNEL_BOOT),
         (envelope.plc_epoch != epoch, Cause.EPOCH),
@@ -76,6 +97,27 @@ def mismatch(envelope: VerdictEnvelope, part: Part | None) -> Cause | None:
     if envelope.decided_ns < part.trigger_ns:
         return Cause.BEFORE_TRIGGER
     return None
+
+
+def objection(envelope: VerdictEnvelope, part: Part) -> tuple[Cause, Reason] | None:
+    """Return why the open *part* gets no decision from *envelope*, and its reason; else None."""
+    if envelope.verdict is Verdict.LATE or envelope.reason not in JUDGES_REASONS:
+        return Cause.NOT_THE_JUDGES, Reason.CONTRACT
+    if envelope.verdict is Verdict.PASS and not _is_proven(envelope, part):
+        return Cause.UNPROVEN, Reason.FRAME_MISMATCH
+    return None
+
+
+def _is_proven(envelope: VerdictEnvelope, part: Part) -> bool:
+    """Tell whether the times of a PASS are whole, in order, and those of *part*."""
+    exposure, received = envelope.exposure_ns, envelope.received_ns
+    start, end = envelope.inference_start_ns, envelope.inference_end_ns
+    if exposure is None or received is None or start is None or end is None:
+        return False
+    is_of_part = part.trigger_ns <= envelope.trigger_ns <= part.observed_ns
+    return is_of_part and (
+        part.trigger_ns <= exposure <= received <= start <= end <= envelope.decided_ns
+    )
 
 
 def is_copy(envelope: VerdictEnvelope, used: VerdictEnvelope) -> bool:
@@ -117,4 +159,4 @@ def read_stranger(payload: bytes) -> Stranger | None:
         stranger = decode(Stranger, payload)
     except ContractError:
         return None
-    return None if is_compatible(stranger.contract) else stranger
+    return None if stranger.contract == CONTRACT_VERSION else stranger

@@ -21,8 +21,9 @@ from taktgate.contracts.routes import (
 from taktgate.contracts.twins import WriterReported
 from taktgate.edge.clock import SECOND
 from taktgate.edge.hub import HubClient, HubEvent, InputMessage, LinkFatal, LinkState, MethodCall
-from taktgate.edge.lane import MAX_DATAGRAM_BYTES, Datagram
+from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
+from taktgate.plc.admission import MAX_MESSAGE_BYTES
 from taktgate.plc.outlets import KIND_LINE, KIND_OUTCOME, KIND_STATUS, Outlet
 from taktgate.plc.status import WriterStatus
 from taktgate.plc.writer_metrics import WriterMetrics
@@ -34,7 +35,6 @@ SILENT_NS: Final = 3 * SECOND
 _REPORT_NS: Final = SECOND
 _LINE_TTL_S: Final = 2.0
 """Shorter than the route's: an old state of the line only takes the place of outcomes."""
-_HEADER_BYTES: Final = 64
 _NOT_FOUND: Final = 404
 
 
@@ -143,7 +143,7 @@ class Agent:
             self._refuse("input", message.input)
         elif kind not in (KIND_VERDICT, KIND_BEAT):
             self._refuse("kind", kind)
-        elif len(message.payload) > MAX_DATAGRAM_BYTES - _HEADER_BYTES:
+        elif len(message.payload) > MAX_MESSAGE_BYTES:
             self._refuse("size", str(len(message.payload)))
         else:
             self._writer.send(kind, message.payload)

@@ -38,10 +38,10 @@ class ContractMismatchError(LinkError):
 
 
 class ForeignWriterError(PlcError):
-    """`VIS01_Sts.BootId` is not ours although we wrote it: a second writer is at work."""
+    """`VIS01_Sts.BootId` is another's, who is alive or has overwritten ours."""
 
     def __init__(self, own: int, found: int) -> None:
-        super().__init__(f"VIS01_Sts.BootId is {found}, we wrote {own}: another writer is at work")
+        super().__init__(f"VIS01_Sts.BootId is {found}, ours is {own}: another writer is at work")
         self.own = own
         self.found = found
 

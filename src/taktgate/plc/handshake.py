@@ -5,8 +5,9 @@
     time    ──► a part without a verdict is decided by the writer
     due     ──► results to write; `confirmed` or `link_lost` says what became of them
 
-Only `verdict` can bring a PASS about, only for an OPEN part, and `due` looks at the clock once more
-before it goes out.
+Only `verdict` can bring a PASS about, only for an OPEN part, and `due` looks at clock and epoch once
+more before it goes out. A PASS that went out is taken back by any contradiction while the PLC may
+not have acted on it; after that nothing is written, and the record says what is known.
 """
 
 from collections import Counter
@@ -24,6 +25,7 @@ from taktgate.plc.admission import (
     foreign,
     is_copy,
     mismatch,
+    objection,
     stranger_of,
 )
 from taktgate.plc.link import Command, ResultRecord
@@ -81,12 +83,14 @@ class Handshake:
     def read(self, command: Command, *, observed_after_ns: int, now_ns: int) -> bool:
         """Take in one reading; return True when TriggerId moved on since the one before."""
         before, self._command = self._command, command
-        self.has_fault = self.has_fault and not command.reset
+        is_reset = command.reset and not (before is not None and before.reset)
+        self.has_fault = self.has_fault and not is_reset
         was_interrupted = self.plc.observe(command.plc_heartbeat, now_ns)
         if was_interrupted or (before is not None and command.trigger_id < before.trigger_id):
             self._begin_epoch()
         if self.plc.life is PlcLife.STALLED:
             self.answer_open(Reason.NOT_READY)
+        self._note_acknowledged(command.ack_seq, now_ns)
         if before is None or self._is_first_read:
             self._is_first_read = False
             self._resume(before, command, now_ns)
@@ -99,24 +103,36 @@ class Handshake:
     def verdict(self, envelope: VerdictEnvelope, lane: Lane, now_ns: int) -> Cause | None:
         """Take in one verdict; return why it was not used, or None when it was."""
         part = self._ring.find(envelope.trigger_id)
-        cause = foreign(self._place, self.epoch, envelope, now_ns) or mismatch(envelope, part)
+        # A PASS stands until the gate, also when a new epoch has begun since: its rivals count.
+        epoch = part.epoch if part is not None and part.holds_pass else self.epoch
+        cause = foreign(self._place, epoch, envelope, now_ns) or mismatch(envelope, part)
         if cause is Cause.CONTRACT:
-            self.stranger(stranger_of(envelope), lane)
+            self.stranger(stranger_of(envelope), lane, now_ns)
         if cause is not None or part is None:
             return cause
         if part.state is not PartState.OPEN:
             return self._rival(part, envelope, lane, now_ns)
+        objected = objection(envelope, part)
+        if objected is not None:
+            cause, reason = objected
+            refused = replace(no_decision(reason, lane), envelope=envelope)
+            self._ring.update(decide(part, refused))
+            return cause
         self._ring.update(decide(part, self._judgement(part, envelope, lane, now_ns)))
         return None
 
-    def stranger(self, stranger: Stranger, lane: Lane) -> None:
-        """Answer for the open part, if any, of which a judge of another contract spoke."""
-        own = (self._place.station, self._place.kernel_boot_id, self.epoch)
-        if (stranger.station, stranger.kernel_boot_id, stranger.plc_epoch) != own:
+    def stranger(self, stranger: Stranger, lane: Lane, now_ns: int) -> None:
+        """Answer for the part of which a judge of another contract spoke: it gets no PASS."""
+        own = (self._place.station, self._place.kernel_boot_id)
+        if (stranger.station, stranger.kernel_boot_id) != own:
             return
-        for part in self._ring.within(PartState.OPEN):
-            if part.trigger_id == stranger.trigger_id:
+        for part in self._ring.parts():
+            if (part.epoch, part.trigger_id) != (stranger.plc_epoch, stranger.trigger_id):
+                continue
+            if part.state is PartState.OPEN:
                 self._ring.update(decide(part, no_decision(Reason.CONTRACT, lane)))
+            elif part.holds_pass:
+                self._contradict(part, lane, now_ns)
 
     def tick(self, now_ns: int) -> None:
         """Answer for every part whose judge stayed silent until the writer has to."""
@@ -133,13 +149,20 @@ class Handshake:
         """Return the results to write now; a PASS that would come too late goes out as LATE."""
         records = []
         for part in self._ring.within(PartState.DUE):
-            decision = part.decision
-            assert decision is not None
-            if decision.is_pass and not self._is_in_time(part, now_ns):
-                decision = expired(decision)
+            if part.pass_went_out and not part.can_be_revoked(now_ns):
+                self._ring.give_up(part, now_ns)
+                continue
+            decision = self._last_look(part, now_ns)
             self.last_sequence = next_sequence(self.last_sequence)
             record = to_record(part, decision, sequence=self.last_sequence, now_ns=now_ns)
-            self._ring.update(replace(part, decision=decision, sequence=record.sequence))
+            self._ring.update(
+                replace(
+                    part,
+                    decision=decision,
+                    sequence=record.sequence,
+                    pass_went_out=part.pass_went_out or decision.is_pass,
+                )
+            )
             records.append(record)
         return tuple(records)
 
@@ -150,12 +173,13 @@ class Handshake:
             decision = part.decision
             if decision is None or part.sequence not in confirmed:
                 continue
-            if decision.is_pass and now_ns > part.deadline_ns:
+            if not decision.is_pass or now_ns <= part.deadline_ns:
+                self._settle(part, decision, now_ns)
+            elif part.can_be_revoked(now_ns):
                 self._ring.update(overrule(part, expired(decision)))
-                continue
-            self.counts[decision.verdict] += 1
-            self._ring.update(confirm(part))
-            self._ring.report(part, now_ns, written=True)
+            else:
+                # The PLC has acted, on this PASS or without it: only its AckSeq can tell.
+                self._ring.give_up(part, now_ns)
 
     def link_lost(self, now_ns: int) -> None:
         """Give up all that was open or on its way; nothing of it is ever sent as PASS."""
@@ -198,7 +222,8 @@ class Handshake:
             self._close_unseen(newest, Reason.RESTARTED, now_ns, now_ns)
             return
         for part in self._ring.within(PartState.LOST):
-            if newest - part.trigger_id < RESULT_SLOTS:
+            is_history = part.pass_went_out and not part.can_be_revoked(now_ns)
+            if newest - part.trigger_id < RESULT_SLOTS and not is_history:
                 self._ring.update(overrule(part, no_decision(Reason.RESTARTED)))
         for missed in _newest_ids(before.trigger_id + 1, newest):
             self._close_unseen(missed, Reason.RESTARTED, now_ns, now_ns)
@@ -216,6 +241,7 @@ class Handshake:
             epoch=self.epoch,
             trigger_id=newest,
             trigger_ns=observed_after_ns,
+            observed_ns=now_ns,
             deadline_ns=observed_after_ns + command.deadline_ms * MILLISECOND,
         )
         if self._ring.can_take(newest):
@@ -236,6 +262,7 @@ class Handshake:
                 epoch=self.epoch,
                 trigger_id=trigger_id,
                 trigger_ns=trigger_ns,
+                observed_ns=now_ns,
                 deadline_ns=trigger_ns,
             ),
             no_decision(reason),
@@ -254,11 +281,17 @@ class Handshake:
     def _judgement(
         self, part: Part, envelope: VerdictEnvelope, lane: Lane, now_ns: int
     ) -> Decision:
-        """Return the decision that *envelope* makes: what it says, or LATE."""
+        """Return the decision that *envelope* makes: what it says, or LATE.
+
+        A PASS is late by its own deadline too: the judge may know of one that we do not.
+        """
         decision = Decision(
             verdict=envelope.verdict, reason=envelope.reason, lane=lane, envelope=envelope
         )
-        was_decided_late = envelope.decided_ns > part.deadline_ns
+        limit_ns = part.deadline_ns
+        if decision.is_pass:
+            limit_ns = min(limit_ns, envelope.deadline_ns)
+        was_decided_late = envelope.decided_ns > limit_ns
         if was_decided_late or not self._is_in_time(part, now_ns):
             return expired(decision)
         return decision
@@ -270,14 +303,43 @@ class Handshake:
             return Cause.CLOSED
         if is_copy(envelope, decision.envelope):
             return Cause.DUPLICATE
-        self.has_fault = True
-        can_still_reject = part.state is not PartState.LOST and now_ns <= part.deadline_ns
-        if decision.is_pass and can_still_reject:
-            conflict = replace(
-                decision, verdict=Verdict.NO_DECISION, reason=Reason.CONFLICT, lane=lane
-            )
-            self._ring.update(overrule(part, conflict))
+        self._contradict(part, lane, now_ns)
         return Cause.CONFLICT
+
+    def _contradict(self, part: Part, lane: Lane, now_ns: int) -> None:
+        """Take the PASS of *part* back while that may help; a person should look in any case."""
+        self.has_fault = True
+        decision = part.decision
+        if decision is None or not decision.is_pass or not part.can_be_revoked(now_ns):
+            return
+        conflict = replace(decision, verdict=Verdict.NO_DECISION, reason=Reason.CONFLICT, lane=lane)
+        self._ring.update(overrule(part, conflict))
+
+    def _settle(
+        self, part: Part, decision: Decision, now_ns: int, *, is_measured: bool = True
+    ) -> None:
+        self.counts[decision.verdict] += 1
+        self._ring.update(confirm(part))
+        self._ring.report(part, now_ns, written=True, is_measured=is_measured)
+
+    def _note_acknowledged(self, ack_seq: int, now_ns: int) -> None:
+        """Settle a PASS of unknown fate that the PLC says it has consumed, so in its own time."""
+        for part in self._ring.within(PartState.LOST):
+            decision = part.decision
+            if decision is None or not decision.is_pass or not part.pass_went_out:
+                continue
+            if part.sequence == ack_seq:
+                self._settle(part, decision, now_ns, is_measured=False)
+
+    def _last_look(self, part: Part, now_ns: int) -> Decision:
+        """Return what goes out for *part*: a PASS has to be in time, and of this epoch."""
+        decision = part.decision
+        assert decision is not None
+        if decision.is_pass and part.epoch != self.epoch:
+            return no_decision(Reason.RESTARTED)
+        if decision.is_pass and not self._is_in_time(part, now_ns):
+            return expired(decision)
+        return decision
 
     def _is_in_time(self, part: Part, now_ns: int) -> bool:
         return now_ns + self._reserve_ns <= part.deadline_ns

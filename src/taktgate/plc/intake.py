@@ -11,7 +11,7 @@ from taktgate.contracts.outcome import Lane
 from taktgate.contracts.routes import KIND_BEAT, KIND_VERDICT
 from taktgate.contracts.verdict import open_envelope
 from taktgate.edge.lane import Datagram
-from taktgate.plc.admission import Cause, read_stranger
+from taktgate.plc.admission import MAX_MESSAGE_BYTES, Cause, read_stranger
 from taktgate.plc.handshake import Handshake
 from taktgate.plc.watch import BeatWatch
 
@@ -43,9 +43,9 @@ class Intake:
         """Take in one datagram; what cannot be used is counted, and logged once per cause."""
         try:
             cause = self._dispatch(datagram, now_ns)
-            detail = ""
+            detail = f"{len(datagram.payload)} bytes"
         except ContractError as error:
-            cause = self._stranger(datagram)
+            cause = self._stranger(datagram, now_ns)
             detail = str(error)
         if cause is None:
             return
@@ -64,6 +64,8 @@ class Intake:
     def _dispatch(self, datagram: Datagram, now_ns: int) -> Cause | None:
         if datagram.lane not in self._lanes:
             return Cause.LANE_OFF
+        if len(datagram.payload) > MAX_MESSAGE_BYTES:
+            return Cause.MALFORMED
         if datagram.kind == KIND_BEAT:
             return self._beats.accept(decode(Beat, datagram.payload), now_ns)
         if datagram.kind != KIND_VERDICT:
@@ -72,7 +74,7 @@ class Intake:
         self.used[datagram.lane] += cause is None
         return cause
 
-    def _stranger(self, datagram: Datagram) -> Cause:
+    def _stranger(self, datagram: Datagram, now_ns: int) -> Cause:
         """Return why the payload could not be read: another contract version, or broken."""
         stranger = read_stranger(datagram.payload)
         if stranger is None:
@@ -80,5 +82,5 @@ class Intake:
         if datagram.kind == KIND_BEAT:
             self._beats.note_foreign_contract()
         else:
-            self._rules.stranger(stranger, datagram.lane)
+            self._rules.stranger(stranger, datagram.lane, now_ns)
         return Cause.CONTRACT

@@ -23,9 +23,10 @@ class Command:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusEcho:
-    """What `VIS01_Sts` holds at the controller: whose it is and where its numbering stands."""
+    """What `VIS01_Sts` holds at the controller: whose it is, and where its counters stand."""
 
     boot_id: int
+    heartbeat: int
     last_seq: int
 
 

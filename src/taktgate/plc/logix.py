@@ -12,7 +12,12 @@ from typing import Any, Final, TypeVar
 from pycomm3 import LogixDriver
 
 from taktgate.plc.encoding import decode_command, encode_result, encode_status
-from taktgate.plc.errors import LinkDeadError, LinkError, LinkRefusedError
+from taktgate.plc.errors import (
+    ContractMismatchError,
+    LinkDeadError,
+    LinkError,
+    LinkRefusedError,
+)
 from taktgate.plc.link import Reading, ResultRecord, StatusEcho, StatusRecord
 from taktgate.plc.safe_socket import SafeSocket
 from taktgate.plc.tag_check import check_tags
@@ -27,7 +32,9 @@ _OPEN_EXCHANGE_S: Final = 0.5
 _OPEN_LIMIT_S: Final = 10.0
 """A controller with thousands of tags needs seconds; one that never stops answering gets these."""
 _NAMESPACE: Final = "VIS01_"
-_ECHO_TAGS: Final = (f"{STATUS_TAG.name}.BootId", f"{STATUS_TAG.name}.LastSeq")
+_ECHO_TAGS: Final = tuple(
+    f"{STATUS_TAG.name}.{member}" for member in ("BootId", "Heartbeat", "LastSeq")
+)
 
 
 class LogixLink:
@@ -59,7 +66,9 @@ class LogixLink:
             self._driver, self._socket = driver, connection
             if not self._call("open", driver.open):
                 raise LinkRefusedError(f"{self._address}: the controller refused the session")
-            check_tags(driver.tags)
+            mismatch = self._call("tags", lambda: _mismatch(driver.tags))
+            if mismatch is not None:
+                raise mismatch
         except LinkDeadError as error:
             raise LinkRefusedError(str(error)) from error
         except LinkError:
@@ -83,10 +92,8 @@ class LogixLink:
         names = (COMMAND_TAG.name, *_ECHO_TAGS) if echo else (COMMAND_TAG.name,)
         driver = self._session()
         tags = self._call("read", lambda: _checked(driver.read(*names)))
-        return Reading(
-            command=self._call("decode", lambda: decode_command(tags[0].value)),
-            echo=StatusEcho(boot_id=tags[1].value, last_seq=tags[2].value) if echo else None,
-        )
+        command = self._call("decode", lambda: decode_command(tags[0].value))
+        return Reading(command=command, echo=_echo_of(tags[1:]) if echo else None)
 
     def write(self, results: Sequence[ResultRecord], status: StatusRecord) -> None:
         """Write *results* and *status* in one request (see `TagLink.write`).
@@ -137,6 +144,23 @@ class LogixLink:
         except Exception as error:
             self.close(abort=True)
             raise _translated(what, error) from error
+
+
+def _mismatch(definitions: Any) -> ContractMismatchError | None:
+    """Return how the controller's tags differ from ours: an answer, after which we close politely.
+
+    Definitions of a shape that nobody foresaw raise something else, and end the driver.
+    """
+    try:
+        check_tags(definitions)
+    except ContractMismatchError as error:
+        return error
+    return None
+
+
+def _echo_of(tags: Sequence[Any]) -> StatusEcho:
+    boot_id, heartbeat, last_seq = (tag.value for tag in tags)
+    return StatusEcho(boot_id=boot_id, heartbeat=heartbeat, last_seq=last_seq)
 
 
 def _translated(what: str, error: Exception) -> LinkError:

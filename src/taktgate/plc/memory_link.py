@@ -14,7 +14,7 @@ class MemoryLink:
         self.command = command
         self.results: dict[int, ResultRecord] = {}
         self.status: StatusRecord | None = None
-        self.echo = StatusEcho(boot_id=0, last_seq=0)
+        self.echo = StatusEcho(boot_id=0, heartbeat=0, last_seq=0)
         self.written: list[ResultRecord] = []
         """Every result that was executed, also when its confirmation was lost."""
         self.failures: dict[str, list[LinkError]] = {"open": [], "read": [], "write": []}
@@ -41,7 +41,9 @@ class MemoryLink:
         self.written.extend(results)
         self.results.update({slot_of(record.trigger_id): record for record in results})
         self.status = status
-        self.echo = StatusEcho(boot_id=status.boot_id, last_seq=status.last_seq)
+        self.echo = StatusEcho(
+            boot_id=status.boot_id, heartbeat=status.heartbeat, last_seq=status.last_seq
+        )
         self._fail("write")
 
     def close(self, *, abort: bool) -> None:

@@ -19,7 +19,8 @@ class PartState(StrEnum):
     SETTLED = "settled"
     """The PLC has confirmed the result."""
     LOST = "lost"
-    """Decided or given up while the link died: what the PLC holds is unknown."""
+    """Decided or given up while the link died, or confirmed too late to be changed: what the PLC
+    made of it is unknown."""
 
 
 class PartEvent(StrEnum):
@@ -40,6 +41,7 @@ TRANSITIONS: Final = {
     (PartState.DUE, PartEvent.LINK_LOST): PartState.LOST,
     (PartState.SETTLED, PartEvent.OVERRULED): PartState.DUE,
     (PartState.LOST, PartEvent.OVERRULED): PartState.DUE,
+    (PartState.LOST, PartEvent.CONFIRMED): PartState.SETTLED,
 }
 
 
@@ -60,16 +62,32 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """One part. `trigger_ns` is the earlier end of the interval in which it was triggered."""
+    """One part. It was triggered after `trigger_ns` and not later than `observed_ns`."""
 
     epoch: int
     trigger_id: int
     trigger_ns: int
+    observed_ns: int
     deadline_ns: int
+    """Counted from the earlier end of the interval: a PASS has to be confirmed by then."""
     state: PartState = PartState.OPEN
     decision: Decision | None = None
     sequence: int = 0
     """SeqBegin of its newest result; 0 while none was written."""
+    pass_went_out: bool = False
+    """A PASS was sent for it, whatever was decided since."""
+
+    @property
+    def holds_pass(self) -> bool:
+        """True while the PASS that closed it stands."""
+        return self.decision is not None and self.decision.is_pass
+
+    def can_be_revoked(self, now_ns: int) -> bool:
+        """Tell whether a reject may still come before the PLC's own deadline.
+
+        That one counts from the trigger itself, so perhaps from the later end of the interval.
+        """
+        return now_ns <= self.deadline_ns + self.observed_ns - self.trigger_ns
 
 
 def no_decision(reason: Reason, lane: Lane = Lane.WRITER) -> Decision:
@@ -115,16 +133,16 @@ def overrule(part: Part, decision: Decision) -> Part:
 
 
 def confirm(part: Part) -> Part:
-    """Return *part* after the PLC's confirmation.
+    """Return *part* after the PLC's confirmation: its reply to the write, or its AckSeq.
 
     Raises:
-        IllegalTransitionError: no result was due.
+        IllegalTransitionError: no result was on its way.
     """
     return replace(part, state=advance(part.state, PartEvent.CONFIRMED))
 
 
 def lose(part: Part) -> Part:
-    """Return *part* after the link died over it; an open one was given up as RESTARTED.
+    """Return *part* after its fate became unknown; an open one was given up as RESTARTED.
 
     Raises:
         IllegalTransitionError: its result was confirmed before.

@@ -20,6 +20,10 @@ class PartRing:
         """Return the part in the slot of *trigger_id*, which may be another one."""
         return self._slots.get(slot_of(trigger_id))
 
+    def parts(self) -> list[Part]:
+        """Return all parts."""
+        return list(self._slots.values())
+
     def within(self, state: PartState) -> list[Part]:
         """Return the parts in *state*."""
         return [part for part in self._slots.values() if part.state is state]
@@ -43,21 +47,30 @@ class PartRing:
     def lose_all(self, now_ns: int) -> None:
         """Give up every part that is open or on its way to the PLC."""
         for part in (*self.within(PartState.OPEN), *self.within(PartState.DUE)):
-            lost = lose(part)
-            self.update(lost)
-            self.report(lost, now_ns, written=False)
+            self.give_up(part, now_ns)
+
+    def give_up(self, part: Part, now_ns: int) -> None:
+        """Record that nobody knows what the PLC made of *part*."""
+        lost = lose(part)
+        self.update(lost)
+        self.report(lost, now_ns, written=False)
 
     def clear(self) -> None:
         """Forget all parts: their numbers mean others from now on."""
         self._slots.clear()
 
-    def report(self, part: Part, now_ns: int, *, written: bool) -> None:
-        """Record what became of *part*. A part may be reported again: the last word counts."""
+    def report(
+        self, part: Part, now_ns: int, *, written: bool, is_measured: bool = True
+    ) -> None:
+        """Record what became of *part*. A part may be reported again: the last word counts.
+
+        *is_measured* is False when nobody saw when the PLC took the result.
+        """
         decision = part.decision
         assert decision is not None
         envelope = decision.envelope
         # Nobody saw when a part was triggered that the writer only found.
-        is_measured = written and decision.reason is not Reason.RESTARTED
+        is_measured = is_measured and written and decision.reason is not Reason.RESTARTED
         self._outcomes.append(
             Outcome(
                 contract=CONTRACT_VERSION,

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Final
 
-from taktgate.contracts.codec import is_compatible
+from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import Beat
 from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.admission import Cause, Place
@@ -92,7 +92,7 @@ class BeatWatch:
     def _foreign(self, beat: Beat) -> Cause | None:
         if beat.station != self._place.station:
             return Cause.STATION
-        if not is_compatible(beat.contract):
+        if beat.contract != CONTRACT_VERSION:
             self._otherwise = StatusError.CONTRACT
             return Cause.CONTRACT
         if beat.kernel_boot_id != self._place.kernel_boot_id:
