@@ -10,7 +10,7 @@ import pytest
 
 from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, PLC_WRITER, ROUTES
 from taktgate.contracts.twins import read_desired
-from taktgate.edge.settings import Places, places_from
+from taktgate.edge.places import Places, places_from
 from taktgate.gates.deployment import (
     DeploymentError,
     create_options_of,
@@ -175,7 +175,7 @@ def test_environment_repeats_the_defaults_of_the_images(module: str) -> None:
 
 @pytest.mark.parametrize("module", OURS)
 def test_environment_names_only_known_variables(module: str) -> None:
-    source = (ROOT / "src/taktgate/edge/settings.py").read_text(encoding="utf-8")
+    source = (ROOT / "src/taktgate/edge/places.py").read_text(encoding="utf-8")
     known = set(re.findall(r'"(TAKTGATE_[A-Z_]+)"', source)) | {"ORT_DISABLE_TELEMETRY"}
     assert set(environment(module)) <= known
 

@@ -93,3 +93,8 @@ def test_a_role_has_one_holder_and_is_free_after_it(tmp_path: Path) -> None:
     with hold_role(lock), pytest.raises(RoleTakenError, match="writer"):
         hold_role(lock)
     hold_role(lock).close()
+
+
+def test_bad_settings_end_the_module_at_once_with_their_own_code() -> None:
+    process = start("raise SystemExit(2)")
+    assert process.wait(timeout=10) == 2

@@ -16,6 +16,8 @@ from typing import Final
 from taktgate.contracts.outcome import Lane
 
 MAX_DATAGRAM_BYTES: Final = 64 * 1024
+MAX_REFUSED_PER_CALL: Final = 64
+"""Rubbish that one `receive` clears away: a flood of it may not hold the receiver's loop."""
 _INBOX_BUFFER_BYTES: Final = 1024 * 1024
 _CREDENTIALS: Final = struct.Struct("3i")
 _LOSSES: Final = {
@@ -57,8 +59,11 @@ class LaneInbox:
         return self._socket.fileno()
 
     def receive(self) -> Datagram | None:
-        """Return the next acceptable datagram, or None when none is waiting."""
-        while True:
+        """Return the next acceptable datagram, or None when none is waiting.
+
+        None also when only rubbish was found so far; the descriptor then stays readable.
+        """
+        for _ in range(MAX_REFUSED_PER_CALL):
             try:
                 data, ancillary, flags, _ = self._socket.recvmsg(
                     MAX_DATAGRAM_BYTES, socket.CMSG_SPACE(_CREDENTIALS.size)
@@ -71,6 +76,7 @@ class LaneInbox:
             if datagram is not None:
                 return datagram
             self.refused += 1
+        return None
 
     def close(self) -> None:
         """Stop receiving and remove the path."""

@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Mapping
 
+from taktgate.edge.exits import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
 from taktgate.edge.logs import set_up_logging
+from taktgate.edge.places import SettingsError, places_from
 from taktgate.edge.process import RoleTakenError, hold_role
-from taktgate.edge.settings import SettingsError, load_station, places_from
 from taktgate.edge.supervisor import Child, Supervisor
 
 log = logging.getLogger(__name__)
-
-EXIT_BAD_SETTINGS = 2
-EXIT_ROLE_TAKEN = 3
 
 
 def run_module(name: str, roles: Mapping[str, str]) -> int:
@@ -22,7 +20,7 @@ def run_module(name: str, roles: Mapping[str, str]) -> int:
 
     Args:
         name: the module's name, as in the deployment.
-        roles: the Python module to run for each role, for example {"agent": "taktgate.plc.agent"}.
+        roles: the Python module to run for each role, for example {"writer": "taktgate.plc..."}.
     """
     parser = argparse.ArgumentParser(prog=name, description=f"Taktgate module {name}")
     parser.add_argument("--check", action="store_true", help="check the settings, then exit")
@@ -30,14 +28,16 @@ def run_module(name: str, roles: Mapping[str, str]) -> int:
     set_up_logging(f"{name}/supervisor")
     try:
         places = places_from()
-        load_station(places.station_file)
+        if arguments.check:
+            # Here, not above: each process checks for itself, and a supervisor is to stay small.
+            from taktgate.edge.settings import load_station
+
+            load_station(places.station_file)
+            return 0
+        lock = hold_role(places.private / "supervisor.lock")
     except SettingsError as error:
         log.critical("refusing to start: %s", error)
         return EXIT_BAD_SETTINGS
-    if arguments.check:
-        return 0
-    try:
-        lock = hold_role(places.private / "supervisor.lock")
     except RoleTakenError as error:
         log.critical("refusing to start: %s", error)
         return EXIT_ROLE_TAKEN

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Final
 
+from taktgate.edge.exits import EXIT_BAD_SETTINGS, EXIT_BUG
 from taktgate.edge.process import PARENT_VARIABLE
 
 log = logging.getLogger(__name__)
@@ -66,39 +67,44 @@ class Supervisor:
         self._stopping = False
 
     def run(self) -> int:
-        """Run until SIGTERM (returns 0) or until a child keeps failing (returns 1)."""
+        """Run until SIGTERM (returns 0) or until restarting does not help (returns why)."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        failed = False
-        while not self._stopping and not failed:
-            tended = [self._tend(child) for child in self._children]
-            failed = not all(tended)
-            if not failed:
+        code = 0
+        while not self._stopping and code == 0:
+            code = max(self._tend(child) for child in self._children)
+            if code == 0:
                 time.sleep(_POLL_S)
         self._stop_all()
-        return int(failed)
+        return code
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _tend(self, child: Child) -> bool:
-        """Start or restart *child* as needed; return False when its budget is used up."""
+    def _tend(self, child: Child) -> int:
+        """Start or restart *child* as needed; return an exit code when there is no point in it."""
         process = self._running.get(child.role)
         if process is None:
             if self._clock() >= self._due.get(child.role, 0.0):
                 self._running[child.role] = subprocess.Popen(child.argv, env=self._environment)
-            return True
-        code = process.poll()
-        if code is None:
-            return True
+            return 0
+        ended_with = process.poll()
+        if ended_with is None:
+            return 0
         del self._running[child.role]
         self._due[child.role] = self._clock() + RESTART_DELAY_S
-        affordable = self._budget[child.role].spend(self._clock())
+        code = self._verdict_on(child.role, ended_with)
         log.error(
             "a process of this module ended",
-            extra={"role": child.role, "exit_code": code, "restarting": affordable},
+            extra={"role": child.role, "exit_code": ended_with, "restarting": code == 0},
         )
-        return affordable
+        return code
+
+    def _verdict_on(self, role: str, ended_with: int) -> int:
+        """Return 0 when a restart may help, else the code to end the module with."""
+        if ended_with == EXIT_BAD_SETTINGS:
+            return EXIT_BAD_SETTINGS
+        return 0 if self._budget[role].spend(self._clock()) else EXIT_BUG
 
     def _stop_all(self) -> None:
         for process in self._running.values():

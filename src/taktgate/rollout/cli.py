@@ -11,7 +11,8 @@ from typing import Any, Final, TextIO
 
 from taktgate.contracts.codec import ContractError, parse
 from taktgate.contracts.twins import StagerDesired
-from taktgate.edge.settings import SettingsError, load_yaml
+from taktgate.edge.places import SettingsError
+from taktgate.edge.settings import load_yaml
 from taktgate.rollout.analysis import Assessment, StationState, assess
 from taktgate.rollout.controller import (
     ENDED,

@@ -6,23 +6,16 @@ from typing import Final, NoReturn
 
 from taktgate import __version__
 from taktgate.edge.azure_hub import AzureHub
-from taktgate.edge.logs import set_up_logging
+from taktgate.edge.exits import EXIT_BUG
 from taktgate.edge.metrics import MetricsPortError, serve_metrics
-from taktgate.edge.module import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
+from taktgate.edge.places import Places
 from taktgate.edge.process import (
-    RoleTakenError,
-    die_with_parent,
     end_on_sigterm,
     hold_role,
     take_idle_priority,
 )
-from taktgate.edge.settings import (
-    Places,
-    SettingsError,
-    StationSettings,
-    load_station,
-    places_from,
-)
+from taktgate.edge.settings import StationSettings
+from taktgate.edge.startup import run_process
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
 from taktgate.staging.agent import StagerAgent
 from taktgate.staging.disk import LocalDisk
@@ -38,26 +31,13 @@ from taktgate.staging.stager import Stager
 log = logging.getLogger(__name__)
 
 LOCK_FILE: Final = ".stager.lock"
-EXIT_UNEXPECTED: Final = 1
 
 
-def main() -> int:
-    """Run the process until SIGTERM; return the exit code."""
-    set_up_logging("model_stager/stager")
-    die_with_parent()
-    try:
-        places = places_from()
-        station = load_station(places.station_file)
-        # On the volume itself: an old container that lingers must not write beside a new one.
-        places.slots.mkdir(parents=True, exist_ok=True)
-        lock = hold_role(places.slots / LOCK_FILE)
-    except (SettingsError, OSError) as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_BAD_SETTINGS
-    except RoleTakenError as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_ROLE_TAKEN
-    with lock:
+def stage(places: Places, station: StationSettings) -> int:
+    """Serve until SIGTERM; return the exit code."""
+    # On the volume itself: an old container that lingers must not write beside a new one.
+    places.slots.mkdir(parents=True, exist_ok=True)
+    with hold_role(places.slots / LOCK_FILE):
         take_idle_priority()
         end_on_sigterm(_end)
         return _serve(places, station)
@@ -73,7 +53,7 @@ def _serve(places: Places, station: StationSettings) -> int:
         )
     except (OSError, MetricsPortError) as error:
         log.critical("refusing to start: %s", error)
-        return EXIT_BAD_SETTINGS
+        return EXIT_BUG
     stager = Stager(
         journal=journal,
         slots=Slots(
@@ -97,9 +77,6 @@ def _serve(places: Places, station: StationSettings) -> int:
     )
     try:
         return agent.run()
-    except Exception:
-        log.exception("unexpected error: ending, to be started anew")
-        return EXIT_UNEXPECTED
     finally:
         metrics.close()
 
@@ -110,4 +87,4 @@ def _end() -> NoReturn:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("model_stager/stager", stage))

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from taktgate.edge.settings import SettingsError, load_station, places_from
+from taktgate.edge.places import SettingsError, places_from
+from taktgate.edge.settings import load_station
 
 GOOD = """
 station: VIS01

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from taktgate.contracts.activation import Baseline
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.edge.settings import SettingsError, load_yaml
+from taktgate.edge.places import SettingsError
+from taktgate.edge.settings import load_yaml
 from taktgate.inspection.agent.guardrails import (
     BASELINE_MEMORY,
     Guardrail,

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from taktgate.contracts.twins import ModelOrder
-from taktgate.edge.settings import SettingsError, load_yaml
+from taktgate.edge.places import SettingsError
+from taktgate.edge.settings import load_yaml
 from taktgate.rollout.errors import PlanError
 from taktgate.rollout.layers import content_of, layer_of, metrics_of
 from taktgate.rollout.plan import Ring, Rings, RolloutPlan

@@ -24,9 +24,10 @@ from taktgate.edge.clock import SECOND, monotonic_ns
 from taktgate.edge.files import publish
 from taktgate.edge.hub import HubClient, HubEvent
 from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
-from taktgate.edge.logs import set_up_logging
-from taktgate.edge.process import die_with_parent, end_on_sigterm, hold_role
-from taktgate.edge.settings import Places, load_station, load_yaml, places_from
+from taktgate.edge.places import Places
+from taktgate.edge.process import end_on_sigterm, hold_role
+from taktgate.edge.settings import StationSettings, load_yaml
+from taktgate.edge.startup import run_process
 from taktgate.inspection import control
 from taktgate.inspection.activation_file import ACTIVATION, EMPTY, ActivationFiles
 from taktgate.inspection.agent.activator import Activator, Command, Surroundings
@@ -88,12 +89,8 @@ class LateFigures:
             self.target.state(activator, losses)
 
 
-def main() -> int:
+def serve(places: Places, settings: StationSettings) -> int:
     """Serve until SIGTERM (0), or until the hub link needs a new process (1)."""
-    set_up_logging("inference/agent")
-    die_with_parent()
-    places = places_from()
-    settings = load_station(places.station_file)
     guardrails = load_yaml(places.config / "guardrails.yaml", GuardrailSettings)
     stop = threading.Event()
     end_on_sigterm(stop.set)
@@ -206,4 +203,4 @@ def _start_thread(name: str, target: object) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("inference/agent", serve))

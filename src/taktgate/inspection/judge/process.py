@@ -7,14 +7,14 @@ import sys
 from taktgate.contracts.outcome import Lane
 from taktgate.edge.clock import MILLISECOND, kernel_boot_id, new_start_id
 from taktgate.edge.lane import LaneInbox, LaneSender
-from taktgate.edge.logs import set_up_logging
+from taktgate.edge.places import Places
 from taktgate.edge.process import (
-    die_with_parent,
     end_on_sigterm,
     hold_role,
     take_realtime_priority,
 )
-from taktgate.edge.settings import Places, StationSettings, load_station, places_from
+from taktgate.edge.settings import StationSettings
+from taktgate.edge.startup import run_process
 from taktgate.inspection import control
 from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.control import Load
@@ -30,12 +30,8 @@ from taktgate.inspection.judge.signs import Outlets
 log = logging.getLogger(__name__)
 
 
-def main() -> int:
+def judge(places: Places, settings: StationSettings) -> int:
     """Judge until SIGTERM."""
-    set_up_logging("inference/judge")
-    die_with_parent()
-    places = places_from()
-    settings = load_station(places.station_file)
     with hold_role(places.private / "judge.lock"), FrameRing() as ring:
         loop = _wire(places, settings, ring)
         end_on_sigterm(loop.stop)
@@ -105,4 +101,4 @@ def _boot_model(places: Places) -> tuple[Load | None, str | None]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("inference/judge", judge))

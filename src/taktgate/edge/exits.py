@@ -1,0 +1,8 @@
+"""Exit codes that all processes of a module share."""
+
+from typing import Final
+
+EXIT_BUG: Final = 1
+EXIT_BAD_SETTINGS: Final = 2
+"""Starting again does not help: the supervisor ends its module with the same code."""
+EXIT_ROLE_TAKEN: Final = 3
