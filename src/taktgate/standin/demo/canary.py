@@ -19,20 +19,19 @@ from rich.console import Console
 from taktgate.contracts.codec import parse
 from taktgate.contracts.routes import INFERENCE
 from taktgate.contracts.twins import InspectionReported
-from taktgate.standin.demo.deployments import base_deployment
+from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.line_run import READY_WITHIN_S, watch_processes
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
 from taktgate.standin.demo.station import LocalStation
 from taktgate.standin.demo.tally import combine
-from taktgate.standin.demo.world import World, local_world
+from taktgate.standin.demo.world import FIRST_ORDER, World, local_world
 
 CANARY: Final = "station-canary"
 BROAD: Final = "station-broad"
 BASELINE_PARTS: Final = 40
 """Parts that each station judges with the first model before the rollout starts."""
-OLD_ORDER: Final = "order-1"
 NEW_ORDER: Final = "order-2"
 ROLLED_OUT: Final = 0
 WITHDRAWN: Final = 3
@@ -61,13 +60,12 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
     line = WELD_SEAMS if options.offline else SOLAR_CELLS
     version = line.overrejecting if options.bad_model else line.successor
     stations = {
-        CANARY: {"app": "taktgate", "ring": "canary"},
-        BROAD: {"app": "taktgate", "ring": "broad"},
+        CANARY: {"app": APP_TAG, "ring": "canary"},
+        BROAD: {"app": APP_TAG, "ring": "broad"},
     }
     async with local_world(
         options, line, versions=[line.first, version], stations=stations
     ) as world:
-        await _deploy_first(world, line)
         tallies = {name: station.tally for name, station in world.stations.items()}
         with Screen(console, tallies, expected=0) as screen:
             ending = await _roll_out(world, options, screen, line, version)
@@ -87,17 +85,6 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
     return figures
 
 
-async def _deploy_first(world: World, line: SampleLine) -> None:
-    deployment = base_deployment(
-        model=line.model,
-        version=line.first,
-        order=OLD_ORDER,
-        repository=world.cloud.registry_url,
-        target="tags.app='taktgate'",
-    )
-    await world.cloud.create_deployment(deployment)
-
-
 async def _roll_out(
     world: World, options: DemoOptions, screen: Screen, line: SampleLine, version: str
 ) -> Ending:
@@ -113,7 +100,7 @@ async def _roll_out(
         layers=tuple(
             one.deployment.id
             for one in world.cloud.hub.configurations.all()
-            if one.deployment.id != f"base-{OLD_ORDER}"
+            if one.deployment.id != f"base-{FIRST_ORDER}"
         ),
         reports=reports,
     )
@@ -189,7 +176,7 @@ async def _settle(world: World, exit_code: int) -> None:
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while asyncio.get_running_loop().time() < deadline:
         report = reported(world.stations[CANARY])
-        if report.phase == "live" and report.order == OLD_ORDER:
+        if report.phase == "live" and report.order == FIRST_ORDER:
             return
         await asyncio.sleep(0.2)
 

@@ -31,6 +31,8 @@ _PLC_PORT: Final = 44818
 _FRAMES_PORT: Final = 3960
 _TRIGGER_PORT: Final = 3961
 _METRICS_PORTS: Final = {INFERENCE: 9601, PLC_WRITER: 9602, MODEL_STAGER: 9603}
+_IMAGE_ENVIRONMENT: Final = {"PYDANTIC_DISABLE_PLUGINS": "1"}
+"""What our Dockerfiles set, and a process that stands in for an image must be given."""
 _CONFIG_FILES: Final = ("guardrails.yaml", "device_compatibility_matrix.yaml", "trusted_keys")
 _HOST_CONFIG: Final = "/etc/taktgate"
 
@@ -104,6 +106,7 @@ class LocalStation:
             tags=dict(self._plan.tags),
             environment={
                 module: {
+                    **_IMAGE_ENVIRONMENT,
                     "TAKTGATE_METRICS_ADDRESS": self._plan.gateway,
                     "TAKTGATE_METRICS_PORT": str(port),
                 }

@@ -10,10 +10,12 @@ from typing import Any, Final
 from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.demo.deployments import APP_TAG, base_deployment
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.samples import SampleLine, fill_repository
 from taktgate.standin.demo.station import LocalStation, StationPlan
 
+FIRST_ORDER: Final = "order-1"
 _LONGEST_DIRECTORY: Final = 45
 """Unix socket paths end at 107 characters, and ours lie a few folders down."""
 
@@ -44,7 +46,7 @@ async def local_world(
     versions: Sequence[str],
     stations: Mapping[str, Mapping[str, Any]],
 ) -> AsyncIterator[World]:
-    """Run a cloud with *versions* of the line's model in its repository, and *stations*.
+    """Run a cloud, a base deployment with the line's first model, and *stations*.
 
     Args:
         options: what the run was asked to do.
@@ -68,6 +70,8 @@ async def local_world(
         world = World(cloud)
         fill_repository(cloud.registry.directory, line, *versions)
         async with cloud, contextlib.AsyncExitStack() as stack:
+            # Before the devices: their modules then start beside camera and PLC, not after them.
+            await cloud.create_deployment(_base(line, cloud.registry_url))
             for number, (name, tags) in enumerate(stations.items()):
                 plan = StationPlan(
                     name=name,
@@ -80,6 +84,16 @@ async def local_world(
                 stack.push_async_callback(station.stop)
             await asyncio.gather(*(each.start(cloud) for each in world.stations.values()))
             yield world
+
+
+def _base(line: SampleLine, repository: str) -> dict[str, Any]:
+    return base_deployment(
+        model=line.model,
+        version=line.first,
+        order=FIRST_ORDER,
+        repository=repository,
+        target=f"tags.app='{APP_TAG}'",
+    )
 
 
 @contextlib.contextmanager
