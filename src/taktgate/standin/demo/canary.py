@@ -22,6 +22,7 @@ from taktgate.contracts.twins import InspectionReported
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.line_run import READY_WITHIN_S, watch_processes
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
 from taktgate.standin.demo.station import LocalStation
@@ -69,6 +70,7 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
         tallies = {name: station.tally for name, station in world.stations.items()}
         with Screen(console, tallies, expected=0) as screen:
             ending = await _roll_out(world, options, screen, line, version)
+        limits = remarks(world.stations.values())
     objections = _objections(ending, line, version, bad=options.bad_model)
     combined = combine(station.tally for station in world.stations.values())
     figures: dict[str, Any] = {**combined.summary(), "stations": {}}
@@ -80,6 +82,7 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
         figures["stations"][name] = {**tally.summary(), **_parts_by_version(station)}
         print_summary(console, name, figures["stations"][name])
     figures["rollout"] = _told(ending, version)
+    figures["remarks"] = limits
     figures["objections"] = objections
     _print_ending(console, ending, version)
     return figures

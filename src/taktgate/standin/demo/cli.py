@@ -113,6 +113,8 @@ def _run_checked(options: DemoOptions) -> int:
         return EXIT_INTERRUPTED
     if options.json_file is not None:
         options.json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    for remark in figures["remarks"]:
+        console.print(f"note: {remark}", style="yellow")
     for objection in figures["objections"]:
         console.print(f"not clean: {objection}", style="red")
     return EXIT_NOT_CLEAN if figures["objections"] else EXIT_OK

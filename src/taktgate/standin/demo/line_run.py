@@ -10,6 +10,7 @@ from rich.console import Console
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.faults import break_as_planned
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS
 from taktgate.standin.demo.screen import Screen, print_summary
 from taktgate.standin.demo.station import LocalStation
@@ -35,6 +36,7 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
         station = world.stations[STATION]
         with Screen(console, {STATION: station.tally}, expected=options.parts) as screen:
             first_part_s = await _produce(station, options, screen)
+        limits = remarks([station])
     tally = station.tally
     objections = tally.objections(expected_parts=options.parts)
     figures = {
@@ -42,6 +44,7 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
         "first_part_s": first_part_s,
         "deadline_ms": options.deadline_ms,
         "images": options.images or line.images,
+        "remarks": limits,
         "objections": objections,
     }
     print_summary(console, STATION, figures)

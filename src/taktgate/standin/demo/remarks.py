@@ -1,0 +1,27 @@
+"""What a person should know about this machine, since it changes what the run shows."""
+
+from collections.abc import Iterable
+
+from taktgate.contracts.routes import PLC_WRITER
+from taktgate.standin.demo.station import LocalStation
+
+NO_PORT_443 = (
+    "no right to bind port 443: direct methods from module to module are off; verdicts never "
+    "need them"
+)
+NO_REALTIME = (
+    "no right to real-time priority: the PLC writer runs at normal priority, so latencies have "
+    "longer tails; grant the limits rtprio and memlock"
+)
+
+
+def remarks(stations: Iterable[LocalStation]) -> list[str]:
+    """Return one line for each right that this run had to do without."""
+    found = set()
+    for station in stations:
+        if not station.device.edgehub.methods_https_available:
+            found.add(NO_PORT_443)
+        writer = station.device.module_twin(PLC_WRITER)["reported"].get("plc")
+        if writer is not None and not writer["realtime"]:
+            found.add(NO_REALTIME)
+    return sorted(found)
