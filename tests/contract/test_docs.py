@@ -1,0 +1,40 @@
+"""What the documents name is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").rglob("*.md")),
+    *sorted((ROOT / "modules").rglob("README.md")),
+]
+CODE_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|json|toml))(?::\w+)?`")
+LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
+BASES = (ROOT, ROOT / "src", ROOT / "src" / "taktgate", ROOT / "docs")
+MADE_AT_RUN_TIME = {"etc/taktgate/station.yaml"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_file_that_a_document_names_exists(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    named = set(CODE_PATH.findall(text)) - MADE_AT_RUN_TIME
+    missing = [
+        path
+        for path in sorted(named)
+        if not any((base / path).exists() for base in (*BASES, document.parent))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    missing = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert missing == []
