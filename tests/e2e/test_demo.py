@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -158,9 +159,22 @@ def test_a_bad_option_is_refused_by_name(arguments: list[str], message: str) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_in_use_is_named(tmp_path: Path) -> None:
-    import socket
+def test_a_wrong_labels_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("file,label\nseam.png,perhaps\n", encoding="utf-8")
+    done = subprocess.run(
+        [*TAKTGATE, "demo", "--images", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "labels.csv" in done.stderr
+    assert "perhaps" in done.stderr
+    assert "Traceback" not in done.stderr
 
+
+def test_a_port_in_use_is_named() -> None:
     with socket.socket() as taken:
         taken.bind(("127.99.98.1", 8443))
         taken.listen()
