@@ -1,5 +1,6 @@
 """Sample bundles, damaged, mixed and cut off: never half a bundle, never another one's model."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,8 @@ class Disk:
     def __init__(self, dies_at: int, torn: bool) -> None:
         self._left, self._torn = dies_at, torn
 
-    def write(self, path: Path, data: bytes) -> None:
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
+        data = b"".join(chunks)
         if self._left == 0:
             if self._torn:
                 path.write_bytes(data[: len(data) // 2])

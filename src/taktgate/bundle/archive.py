@@ -11,10 +11,10 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, TypeAlias
 
 from taktgate.bundle import layout
 from taktgate.bundle.errors import ArchiveError
@@ -22,6 +22,9 @@ from taktgate.bundle.manifest import Manifest, digest_of
 from taktgate.bundle.signing import SigningKey
 
 LIMIT_BYTES: Final = 512 << 20
+Writer: TypeAlias = Callable[[Path, Iterable[bytes]], None]
+"""Writes one file from its chunks. A model may be larger than a container's memory."""
+_CHUNK_BYTES: Final = 1 << 20
 _END: Final = struct.Struct("<4s4H2LH")
 _CENTRAL: Final = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL_BYTES: Final = 30
@@ -67,18 +70,18 @@ def unpack(
     into: Path,
     *,
     limit_bytes: int = LIMIT_BYTES,
-    write: Callable[[Path, bytes], None] | None = None,
+    write: Writer | None = None,
 ) -> None:
     """Write the members of *archive* below the directory *into*, which is made if absent.
 
     Nothing is verified but the archive itself, see `verification`. Durability is the caller's:
-    *write* may be a writer that syncs.
+    *write* may be a writer that syncs. A member that is damaged is known at its last chunk.
 
     Raises:
         ArchiveError: The file is not an archive as `pack` writes it, or larger than *limit_bytes*.
         OSError: *into* cannot be written.
     """
-    save = Path.write_bytes if write is None else write
+    save = _write if write is None else write
     try:
         file = archive.open("rb")
     except OSError as error:
@@ -89,7 +92,7 @@ def unpack(
         folder = into / layout.GOLDEN if _has_golden(members) else into
         folder.mkdir(parents=True, exist_ok=True)
         for info in members:
-            save(into / info.filename, _read(opened, info))
+            save(into / info.filename, _chunks(opened, info))
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -198,9 +201,16 @@ def _directory_entry(info: zipfile.ZipInfo) -> bytes:
     return _CENTRAL.pack(b"PK\x01\x02", *versions, *facts, *where) + info.filename.encode("ascii")
 
 
-def _read(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+def _write(path: Path, chunks: Iterable[bytes]) -> None:
+    with path.open("wb") as file:
+        file.writelines(chunks)
+
+
+def _chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     try:
-        return opened.read(info)
+        with opened.open(info) as member:
+            while chunk := member.read(_CHUNK_BYTES):
+                yield chunk
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"member {info.filename} is damaged: {error}") from error
 

@@ -1,23 +1,27 @@
 """`activation.json`: which model judges, which may come next, which way is back.
 
 Written by inference's agent alone, in its own volume; read by the judge at boot and by the stager
-before it collects garbage.
+before it collects garbage. Unknown fields are passed over: a station that goes back to an
+older minor version of our code must not lose its models over them.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, Digest, Finite, Name, Order
 from taktgate.contracts.model import ModelRef
+from taktgate.contracts.staged import ActivationPolicy
+
+_OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRef:
     """A model, the order that asked for it and the slot that holds it."""
 
-    __pydantic_config__ = STRICT_DOCUMENT
+    __pydantic_config__ = _OPEN_DOCUMENT
 
     model: ModelRef
     order: Order
@@ -28,17 +32,23 @@ class SlotRef:
 class Trial:
     """A model that judges parts but has not earned the station's trust yet."""
 
-    __pydantic_config__ = STRICT_DOCUMENT
+    __pydantic_config__ = _OPEN_DOCUMENT
 
     candidate: SlotRef
     attempts: Annotated[int, Field(ge=1)]
+    policy: ActivationPolicy = ActivationPolicy.IMMEDIATE
+    """When the order allows to change models: it holds for a second attempt too."""
+    parts: Annotated[int, Field(ge=0)] = 0
+    """This and the next two: what the trial has shown so far, so that it survives a restart."""
+    rejects: Annotated[int, Field(ge=0)] = 0
+    consecutive_failures: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
     """How the last confirmed model behaved on this station's own parts."""
 
-    __pydantic_config__ = STRICT_DOCUMENT
+    __pydantic_config__ = _OPEN_DOCUMENT
 
     parts: Annotated[int, Field(ge=0)]
     rejects: Annotated[int, Field(ge=0)]
@@ -63,7 +73,7 @@ class Rollback:
 class Activation:
     """The whole document. `generation` rises by one with every durable change."""
 
-    __pydantic_config__ = STRICT_DOCUMENT
+    __pydantic_config__ = _OPEN_DOCUMENT
 
     contract: str
     generation: Annotated[int, Field(ge=0)]
@@ -73,3 +83,5 @@ class Activation:
     baseline: Baseline = Baseline(parts=0, rejects=0)
     settled_order: Order | None = None
     """The order that was confirmed, satisfied or rolled back last."""
+    has_forgotten: bool = False
+    """An earlier record was lost, rollbacks and all: no model is confirmed without a trial."""

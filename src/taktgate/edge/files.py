@@ -1,6 +1,7 @@
 """Durable files: after a power cut a path holds its old content or its new content, whole."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -23,8 +24,10 @@ def publish(path: Path, content: bytes, *, mode: int = 0o640) -> None:
     sync_folder(path.parent)
 
 
-def write_through(path: Path, content: bytes, *, mode: int = 0o640) -> None:
+def write_through(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o640) -> None:
     """Write a new file and wait until its bytes are on the disk. Its name is not durable yet.
+
+    *content* may come in chunks. When they fail to come, half a file does not stay either.
 
     Raises:
         OSError: the disk refused, or *path* exists.
@@ -32,10 +35,10 @@ def write_through(path: Path, content: bytes, *, mode: int = 0o640) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         with open(descriptor, "wb") as file:
-            file.write(content)
+            file.writelines((content,) if isinstance(content, bytes) else content)
             file.flush()
             os.fsync(file.fileno())
-    except OSError:
+    except Exception:
         path.unlink(missing_ok=True)
         raise
 

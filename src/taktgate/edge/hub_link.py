@@ -2,6 +2,7 @@
 
 import asyncio
 import concurrent.futures
+import contextlib
 import logging
 import threading
 import time
@@ -32,6 +33,8 @@ from taktgate.edge.hub_twins import DesiredState, ReportedState, VersionGapError
 log = logging.getLogger(__name__)
 
 CLOSE_TIMEOUT_S = 10.0
+REPORT_AGAIN_S = 30.0
+"""After a refused report: a hub that throttles takes it later, and a last word must not be lost."""
 MAX_MESSAGE_BYTES = 255 * 1024
 """edgeHub refuses messages above 256 KiB; system properties come on top of ours."""
 
@@ -45,7 +48,9 @@ class HubLink:
         settings: HubSettings | None = None,
         *,
         now: Callable[[], float] = time.monotonic,
+        report_again_s: float = REPORT_AGAIN_S,
     ) -> None:
+        self._report_again_s = report_again_s
         self._transport = transport
         self._settings = settings or HubSettings()
         self._outbox = Outbox(self._settings.outbox_capacity, now)
@@ -212,9 +217,11 @@ class HubLink:
             if self._is_twin_stale:
                 self._is_twin_stale = False
                 self._take_twin(await self._transport.twin())
-            if patch := self._reported.take_patch():
-                await self._send_report(patch)
-            await self._has_twin_work.wait()
+            patch = self._reported.take_patch()
+            is_taken = not patch or await self._send_report(patch)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(None if is_taken else self._report_again_s):
+                    await self._has_twin_work.wait()
 
     def _take_twin(self, twin: Mapping[str, Any]) -> None:
         self._reported.connected(twin.get("reported") or {})
@@ -234,12 +241,16 @@ class HubLink:
             if news is not None:
                 self._deliver(news)
 
-    async def _send_report(self, patch: dict[str, object]) -> None:
+    async def _send_report(self, patch: dict[str, object]) -> bool:
+        """Send *patch*; return False when it is refused: all is sent again, soon or later."""
         try:
             await self._transport.report(patch)
         except OperationRefusedError as error:
-            # The same patch would be refused again; the next change is tried.
             log.error("reported properties refused", extra={"reason": str(error)})
+            self._reported.refuse()
+            return False
+        self._reported.confirm()
+        return True
 
     async def _empty_outbox(self) -> None:
         while True:

@@ -58,6 +58,8 @@ class ReportedState:
         self._wanted: Document = {}
         self._touched: set[str] = set()
         self._confirmed: Document = {}
+        self._sent: Document = {}
+        self._sent_names: set[str] = set()
         self._sends_all = False
         self._lock = threading.Lock()
 
@@ -74,18 +76,30 @@ class ReportedState:
             self._sends_all = True
 
     def take_patch(self) -> Document:
-        """Return the patch that brings the server to the newest state; empty if it is there."""
+        """Return the patch that brings the server to the newest state; empty if it is there.
+
+        Its fate must be told, by `confirm` or `refuse`, before the next one is taken.
+        """
         with self._lock:
             wanted = {name: self._wanted.get(name) for name in self._touched}
             known = {name: v for name, v in self._confirmed.items() if name in self._touched}
             patch = difference(known, {n: v for n, v in wanted.items() if v is not None})
             if self._sends_all:
                 patch = _overlaid(patch, self._wanted)
-            self._sends_all = False
-            self._confirmed = {**self._confirmed, **copy.deepcopy(self._wanted)}
-            for name in self._touched - self._wanted.keys():
-                self._confirmed.pop(name, None)
+            self._sent, self._sent_names = copy.deepcopy(self._wanted), set(self._touched)
             return patch
+
+    def confirm(self) -> None:
+        """Take note that the server has taken the last patch."""
+        with self._lock:
+            others = {n: v for n, v in self._confirmed.items() if n not in self._sent_names}
+            self._confirmed = {**others, **self._sent}
+            self._sends_all = False
+
+    def refuse(self) -> None:
+        """Take note that the server has refused the last patch: nobody knows what it holds now."""
+        with self._lock:
+            self._sends_all = True
 
 
 def merge(document: Mapping[str, object], patch: Mapping[str, object]) -> Document:

@@ -4,23 +4,27 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from taktgate.edge.exits import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
 from taktgate.edge.logs import set_up_logging
-from taktgate.edge.places import SettingsError, places_from
+from taktgate.edge.places import Places, SettingsError, places_from
 from taktgate.edge.process import RoleTakenError, hold_role
 from taktgate.edge.supervisor import Child, Supervisor
 
 log = logging.getLogger(__name__)
 
 
-def run_module(name: str, roles: Mapping[str, str]) -> int:
+def run_module(
+    name: str, roles: Mapping[str, str], *, check: Callable[[Places], None] | None = None
+) -> int:
     """Supervise the processes of module *name* until SIGTERM; return the exit code.
 
     Args:
         name: the module's name, as in the deployment.
         roles: the Python module to run for each role, for example {"writer": "taktgate.plc..."}.
+        check: reads what this module needs besides station.yaml and raises SettingsError; called
+            by `--check` alone, so that it may import what a supervisor should not hold.
     """
     parser = argparse.ArgumentParser(prog=name, description=f"Taktgate module {name}")
     parser.add_argument("--check", action="store_true", help="check the settings, then exit")
@@ -33,6 +37,8 @@ def run_module(name: str, roles: Mapping[str, str]) -> int:
             from taktgate.edge.settings import load_station
 
             load_station(places.station_file)
+            if check is not None:
+                check(places)
             return 0
         lock = hold_role(places.private / "supervisor.lock")
     except SettingsError as error:

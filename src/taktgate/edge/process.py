@@ -66,6 +66,8 @@ def end_on_sigterm(end: Callable[[], None]) -> None:
 def take_realtime_priority(priority: int) -> bool:
     """Ask for SCHED_FIFO and locked memory, and freeze the garbage collector's survivors.
 
+    Neither passes on to a child: a model must not compete with the process that watches over it.
+
     Returns:
         True when all rights were granted. False is a supported mode: it is logged once here and
         reported by the caller.
@@ -73,7 +75,8 @@ def take_realtime_priority(priority: int) -> bool:
     gc.collect()
     gc.freeze()
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+        os.sched_setscheduler(0, policy, os.sched_param(priority))
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.mlockall(_MCL_CURRENT_AND_FUTURE) != 0:
             raise OSError(ctypes.get_errno(), "mlockall")

@@ -18,7 +18,7 @@ class Disk(Protocol):
     def publish(self, path: Path, content: bytes) -> None:
         """Replace *path* atomically and durably."""
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write the new file *path* and wait until its bytes are on the disk."""
 
     def spool(self, path: Path, chunks: Iterable[bytes]) -> None:
@@ -44,9 +44,9 @@ class LocalDisk:
         """Replace *path* atomically and durably."""
         publish(path, content)
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write the new file *path* durably, and forget it: who reads it next, reads the disk."""
-        write_through(path, content)
+        write_through(path, chunks)
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)

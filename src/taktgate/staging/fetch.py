@@ -6,6 +6,7 @@ holds for what reaches the disk. Proxies come from the environment, as IoT Edge 
 """
 
 import http.client
+import re
 import ssl
 import time
 import urllib.error
@@ -15,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from taktgate.bundle.archive import LIMIT_BYTES
 from taktgate.staging.errors import (
@@ -31,6 +32,7 @@ from taktgate.staging.states import Request
 CHUNK_BYTES: Final = 1 << 18
 _WAIT_AND_COME_BACK: Final = frozenset({408, 425, 429})
 _NOT_THERE: Final = frozenset({404, 410})
+_URL_CHARACTERS: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,11 +78,11 @@ class UrlFetcher:
             RefusedError: there is no such content, or it is refused or too large.
             RetriedError: it cannot be had now.
         """
-        limits, place = self._limits, public_part(url)
+        limits, place = self._limits, _place(url)
         start = self._clock()
         received = 0
         try:
-            with self._open(url) as source:
+            with self._open(url, place) as source:
                 announced = _length_of(source)
                 if announced is not None and announced > limits.size_bytes:
                     raise TooLargeError(f"{place}: {announced} bytes, limit {limits.size_bytes}")
@@ -96,15 +98,20 @@ class UrlFetcher:
         if announced is not None and received != announced:
             raise UnreachableError(f"{place}: ended after {received} of {announced} bytes")
 
-    def _open(self, url: str) -> AbstractContextManager[BinaryIO]:
-        parts = urlsplit(url)
-        if parts.scheme == "file":
-            if parts.netloc not in ("", "localhost"):
-                raise NotFoundError(f"{public_part(url)}: file:// must name no other host")
-            return Path(unquote(parts.path)).open("rb")
-        opened: AbstractContextManager[BinaryIO] = self._opener.open(
-            url, timeout=self._limits.stall_s
-        )
+    def _open(self, url: str, place: str) -> AbstractContextManager[BinaryIO]:
+        """Return the content of *url*, opened.
+
+        The order desk lets no malformed URL pass, but a saved order or a redirect may name one.
+        """
+        try:
+            parts = urlsplit(url)
+            if parts.scheme == "file":
+                return _open_file(parts, place)
+            opened: AbstractContextManager[BinaryIO] = self._opener.open(
+                url, timeout=self._limits.stall_s
+            )
+        except (ValueError, OverflowError) as error:
+            raise NotFoundError(f"{place}: no such place, the URL is malformed") from error
         return opened
 
 
@@ -117,6 +124,34 @@ class _WebRedirects(urllib.request.HTTPRedirectHandler):
         if urlsplit(newurl).scheme not in ("http", "https"):
             raise DeniedError(f"{public_part(req.full_url)}: redirected to {newurl[:40]!r}")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _open_file(parts: SplitResult, place: str) -> BinaryIO:
+    if parts.netloc not in ("", "localhost"):
+        raise NotFoundError(f"{place}: file:// must name no other host")
+    return Path(unquote(parts.path)).open("rb")
+
+
+def broken_rule(repository: str) -> str | None:
+    """Return which rule for a repository's URL *repository* breaks, or None. It is not quoted.
+
+    What passes can be fetched or fails as a fetch does; anything else is a slip in the twin.
+    """
+    if not _URL_CHARACTERS.fullmatch(repository):
+        return "must be ASCII without spaces; write other characters as %xx"
+    try:
+        parts = urlsplit(repository)
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except ValueError:
+        return "must have a well-formed host, and a port of 0 to 65535 if any"
+    if parts.scheme != "file" and not host:
+        return "must name a host"
+    if "@" in parts.netloc:
+        return "must not hold a user or password; an access token goes into the query"
+    if "#" in repository or "\0" in unquote(parts.path):
+        return "must have no fragment and no %00"
+    return None
 
 
 def bundle_url(request: Request, device_class: str) -> str:
@@ -133,6 +168,13 @@ def public_part(url: str) -> str:
     """Return *url* without user, password and query: they may be secrets, and this is reported."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _place(url: str) -> str:
+    try:
+        return public_part(url)
+    except ValueError:
+        return "repository"
 
 
 def _length_of(source: BinaryIO) -> int | None:

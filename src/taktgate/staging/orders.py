@@ -17,6 +17,7 @@ from taktgate.contracts.twins import (
 from taktgate.staging.activation import ActivationFile, is_trial_running
 from taktgate.staging.disk import disk_errors
 from taktgate.staging.errors import RetriedError, SupersededError, TrialRunningError
+from taktgate.staging.fetch import broken_rule
 from taktgate.staging.journal import Journal
 from taktgate.staging.stager import Stager, typed
 from taktgate.staging.states import AT_WORK, Request
@@ -150,10 +151,12 @@ def request_in(desired: StagerDesired) -> Request | None:
     """Return what *desired* asks for, None when it asks for nothing.
 
     Raises:
-        ContractError: it asks for a model and does not say where bundles lie.
+        ContractError: it asks for a model and does not say where bundles lie, or malformed.
     """
     if desired.model is None:
         return None
     if desired.repository is None:
         raise ContractError("StagerDesired", "repository", "required when there is a model")
+    if (rule := broken_rule(desired.repository)) is not None:
+        raise ContractError("StagerDesired", "repository", rule)
     return Request(model=desired.model, repository=desired.repository)

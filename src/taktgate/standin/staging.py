@@ -61,13 +61,14 @@ class FaultyDisk:
             self._fail()
         self._disk.publish(path, content)
 
-    def write(self, path: Path, content: bytes) -> None:
+    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write *path*; torn, half of it."""
         if self._is_due():
             if self._torn:
+                content = b"".join(chunks)
                 path.write_bytes(content[: len(content) // 2])
             self._fail()
-        self._disk.write(path, content)
+        self._disk.write(path, chunks)
 
     def spool(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write *path*; each chunk counts as a call."""

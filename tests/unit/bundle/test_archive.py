@@ -1,18 +1,23 @@
 """An archive gives exactly what was packed, or nothing."""
 
 import io
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taktgate.bundle.archive import pack, unpack
+from taktgate.bundle.compatibility import DeviceFacts
 from taktgate.bundle.errors import ArchiveError
 from taktgate.bundle.manifest import Manifest, digest_of
-from taktgate.bundle.signing import SigningKey
+from taktgate.bundle.signing import SigningKey, TrustedKeys
+from taktgate.bundle.verification import verify_directory
+from taktgate.edge.files import write_through
 
 PLAIN = (0o100644 << 16, 3)
 
@@ -76,9 +81,37 @@ def test_unpacking_gives_what_was_packed(
 def test_every_file_goes_through_the_given_writer(archive: Path, tmp_path: Path) -> None:
     written: dict[str, bytes] = {}
     into = tmp_path / "slot"
-    unpack(archive, into, write=lambda path, data: written.update({path.name: data}))
+    unpack(archive, into, write=lambda path, data: written.update({path.name: b"".join(data)}))
     assert sorted(written) == ["manifest.json", "manifest.sig", "model.onnx", "ok.png", "pore.png"]
     assert tree(into) == {}
+
+
+def test_a_big_model_is_unpacked_and_verified_in_little_memory(
+    document: dict[str, Any],
+    files: dict[str, bytes],
+    key: SigningKey,
+    keys: TrustedKeys,
+    device: DeviceFacts,
+    tmp_path: Path,
+) -> None:
+    size_bytes = 64 << 20
+    model = bytes(size_bytes)
+    document["files"][0] |= {"size_bytes": size_bytes, "sha256": digest_of(model)}
+    manifest = Manifest.model_validate_json(
+        Manifest.model_validate(document, strict=False).to_bytes()
+    )
+    path = tmp_path / "big.bundle"
+    pack(manifest=manifest, files=files | {"model.onnx": model}, key=key, to=path)
+    del model
+    tracemalloc.start()
+    try:
+        unpack(path, tmp_path / "slot", write=write_through)
+        verify_directory(tmp_path / "slot", keys, device)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "slot" / "model.onnx").stat().st_size == size_bytes
+    assert peak_bytes < 8 << 20
 
 
 @pytest.mark.parametrize("odd", [{"model.onnx": b"x"}, {"golden/new.png": b"x"}])

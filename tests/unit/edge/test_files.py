@@ -1,6 +1,7 @@
 """A published file is old or new, never torn."""
 
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -70,3 +71,19 @@ def test_write_through_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(FileExistsError):
         write_through(path, b"second")
     assert path.read_bytes() == b"first"
+
+
+def test_write_through_takes_chunks_and_leaves_no_half_file_when_they_end_in_an_error(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "model.onnx"
+    write_through(path, iter([b"fir", b"st"]))
+    assert path.read_bytes() == b"first"
+
+    def damaged() -> Iterator[bytes]:
+        yield b"half"
+        raise ValueError("damaged")
+
+    with pytest.raises(ValueError, match="damaged"):
+        write_through(tmp_path / "half.onnx", damaged())
+    assert list(tmp_path.iterdir()) == [path]

@@ -19,7 +19,7 @@ from taktgate.edge.hub import (
     MethodRefusedError,
     MethodResult,
 )
-from taktgate.edge.hub_link import HubLink
+from taktgate.edge.hub_link import REPORT_AGAIN_S, HubLink
 from taktgate.edge.hub_outbox import OutgoingMessage
 from taktgate.edge.hub_transport import (
     LinkLostError,
@@ -95,9 +95,11 @@ class FakeTransport:
 class World:
     """A link with its transport and inbox."""
 
-    def __init__(self, settings: HubSettings = FAST) -> None:
+    def __init__(
+        self, settings: HubSettings = FAST, *, report_again_s: float = REPORT_AGAIN_S
+    ) -> None:
         self.transport = FakeTransport()
-        self.link = HubLink(self.transport, settings)
+        self.link = HubLink(self.transport, settings, report_again_s=report_again_s)
         self.inbox: queue.Queue[HubEvent] = queue.Queue()
 
     def start(self) -> None:
@@ -170,6 +172,30 @@ def test_refused_report_does_not_end_the_link(world: World) -> None:
     world.link.report({"a": 2})
     assert world.transport.reports.get(timeout=TIMEOUT_S) == {"a": 2}
     assert world.link.counters.reconnects == 0
+
+
+def test_a_refused_report_is_sent_with_the_next_change(world: World) -> None:
+    world.start()
+    world.link.report({"phase": "trial"})
+    world.transport.reports.get(timeout=TIMEOUT_S)
+    world.transport.fail("report", OperationRefusedError("limit"))
+    world.link.report({"phase": "live"})
+    wait_until(lambda: not world.transport.failures["report"])
+    world.link.report({"parts": 60})
+    sent = world.transport.reports.get(timeout=TIMEOUT_S)
+    assert sent == {"phase": "live", "parts": 60}
+
+
+def test_a_refused_last_word_is_sent_again_without_another_change() -> None:
+    world = World(report_again_s=0.01)
+    try:
+        world.transport.fail("report", *[OperationRefusedError("throttled")] * 3)
+        world.start()
+        world.link.report({"phase": "live"})
+        assert world.transport.reports.get(timeout=TIMEOUT_S) == {"phase": "live"}
+        assert world.link.counters.reconnects == 0
+    finally:
+        world.link.stop()
 
 
 def test_gap_in_the_desired_versions_fetches_the_whole_twin(world: World) -> None:

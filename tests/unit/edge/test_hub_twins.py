@@ -66,8 +66,10 @@ def test_only_what_changed_is_sent_and_all_of_it_after_a_connect() -> None:
     state.report({"phase": "idle", "n": 1})
     state.connected({})
     assert state.take_patch() == {"phase": "idle", "n": 1}
+    state.confirm()
     state.report({"n": 2})
     assert state.take_patch() == {"n": 2}
+    state.confirm()
     assert state.take_patch() == {}
     state.connected({"phase": "idle", "n": 2, "$version": 3})
     assert state.take_patch() == {"phase": "idle", "n": 2}
@@ -80,21 +82,50 @@ def test_names_that_this_process_never_reported_are_left_alone() -> None:
     assert state.take_patch() == {"mine": 1}
 
 
-@given(PATCHES, st.sets(st.integers(0, 5)))
-def test_server_converges_whatever_send_was_lost(
-    patches: list[dict[str, Any]], lost: set[int]
+def test_a_refused_report_is_sent_with_the_next_change() -> None:
+    state = ReportedState()
+    state.connected({})
+    state.report({"inspection": {"phase": "trial", "order": "o2"}})
+    server = state.take_patch()
+    state.confirm()
+    state.report({"inspection": {"phase": "live", "confirmedOrder": "o2"}})
+    state.take_patch()
+    state.refuse()
+    state.report({"inspection": {"parts": 60}})
+    server = merge(server, state.take_patch())
+    assert server == {
+        "inspection": {"phase": "live", "order": "o2", "confirmedOrder": "o2", "parts": 60}
+    }
+
+
+def test_what_is_reported_while_a_report_is_under_way_is_sent_after_it() -> None:
+    state = ReportedState()
+    state.connected({})
+    state.report({"phase": "idle", "old": 1})
+    server = state.take_patch()
+    state.report({"phase": "live", "old": None})
+    state.confirm()
+    assert merge(server, state.take_patch()) == {"phase": "live"}
+
+
+@given(PATCHES, st.lists(st.sampled_from(["taken", "lost", "refused"]), min_size=6, max_size=6))
+def test_server_converges_whatever_send_was_lost_or_refused(
+    patches: list[dict[str, Any]], fates: list[str]
 ) -> None:
     state = ReportedState()
     server: dict[str, Any] = {}
     wanted: dict[str, Any] = {}
     state.connected(server)
-    for index, patch in enumerate(patches):
+    for patch, fate in zip(patches, fates, strict=False):
         state.report(patch)
         wanted = merge(wanted, patch)
         sent = state.take_patch()
-        if index in lost:
+        if fate == "lost":
             state.connected(server)
+        elif fate == "refused":
+            state.refuse()
         else:
             server = merge(server, sent)
+            state.confirm()
     server = merge(server, state.take_patch())
     assert server == wanted

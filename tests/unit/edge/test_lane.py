@@ -1,6 +1,7 @@
 """The lane: senders never wait, receivers believe nobody."""
 
 import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taktgate.contracts.outcome import Lane
-from taktgate.edge.lane import LaneInbox, LaneSender, pack, unpack
+from taktgate.edge.lane import MAX_REFUSED_PER_CALL, LaneInbox, LaneSender, pack, unpack
 
 
 def test_a_datagram_arrives_with_its_kind_and_lane(tmp_path: Path) -> None:
@@ -65,6 +66,27 @@ def test_rubbish_is_refused_and_counted(tmp_path: Path, data: bytes) -> None:
     assert inbox.receive() is None
     assert inbox.refused == 1
     inbox.close()
+
+
+def test_a_flood_of_rubbish_does_not_hold_the_receiver(tmp_path: Path) -> None:
+    path = tmp_path / "inbox.sock"
+    inbox = LaneInbox(path)
+
+    def flood() -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as rubbish:
+            for _ in range(2000):
+                rubbish.sendto(b"rubbish", str(path))
+
+    sender = threading.Thread(target=flood)
+    sender.start()
+    most = 0
+    while inbox.refused < 2000:
+        before = inbox.refused
+        assert inbox.receive() is None
+        most = max(most, inbox.refused - before)
+    sender.join()
+    inbox.close()
+    assert most <= MAX_REFUSED_PER_CALL
 
 
 @given(

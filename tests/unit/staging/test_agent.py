@@ -1,73 +1,18 @@
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from taktgate.contracts.codec import decode
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagerReported, StagingPhase, TypedError
-from taktgate.edge.hub import (
-    Deliver,
-    DesiredTwin,
-    HubCounters,
-    HubEvent,
-    InputMessage,
-    LinkFatal,
-    LinkState,
-    MethodCall,
-    MethodResult,
-)
+from taktgate.edge.hub import DesiredTwin, InputMessage, LinkFatal, LinkState, MethodCall
 from taktgate.staging.agent import EXIT_LINK_FATAL, StagerAgent
 from taktgate.staging.errors import UnreachableError
 from taktgate.staging.mailbox import MAX_CALLS, Mail, Mailbox
 from taktgate.staging.reporting import Reporter
+from taktgate.standin.hub import RecordingHub
 from taktgate.standin.staging import REPOSITORY, MemoryRegistry, StagerRig
-
-
-@dataclass(slots=True)
-class RecordingHub:
-    """A hub that keeps what it is told."""
-
-    sent: list[tuple[str, bytes, float]] = field(default_factory=list)
-    reported: list[Mapping[str, Any]] = field(default_factory=list)
-    takes_messages: bool = True
-    at_start: tuple[HubEvent, ...] = ()
-    at_send: HubEvent | None = None
-    deliver: Deliver = print
-    counters: HubCounters = field(default_factory=HubCounters)
-    is_stopped: bool = False
-
-    def start(self, deliver: Deliver) -> None:
-        self.deliver = deliver
-        for event in self.at_start:
-            deliver(event)
-
-    def send(
-        self,
-        output: str,
-        payload: bytes,
-        *,
-        properties: Mapping[str, str] | None = None,
-        ttl_s: float,
-    ) -> bool:
-        if self.takes_messages:
-            self.sent.append((output, payload, ttl_s))
-        if self.at_send is not None:
-            self.deliver(self.at_send)
-        return self.takes_messages
-
-    def report(self, patch: Mapping[str, object]) -> None:
-        self.reported.append(patch)
-
-    def invoke(
-        self, module: str, method: str, payload: object, *, timeout_s: float
-    ) -> MethodResult:
-        raise NotImplementedError
-
-    def stop(self) -> None:
-        self.is_stopped = True
 
 
 @pytest.fixture
@@ -130,9 +75,9 @@ def test_an_announcement_is_sent_until_the_hub_takes_it_and_then_once(
     hub.takes_messages = True
     for _ in range(3):
         reporter.tell(rig.desk.report(), rig.journal.announced)
-    ((output, payload, ttl_s),) = hub.sent
-    assert (output, ttl_s) == ("staged", 7200)
-    assert decode(StagedModel, payload) == rig.announced()
+    (sent,) = hub.sent
+    assert (sent.output, sent.ttl_s) == ("staged", 7200)
+    assert decode(StagedModel, sent.payload) == rig.announced()
 
 
 def test_what_is_no_longer_ordered_is_not_announced_by_a_start(

@@ -1,10 +1,13 @@
 import http.server
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taktgate.contracts.twins import ModelOrder
 from taktgate.staging.errors import (
@@ -15,7 +18,13 @@ from taktgate.staging.errors import (
     TooSlowError,
     UnreachableError,
 )
-from taktgate.staging.fetch import FetchLimits, UrlFetcher, bundle_url, public_part
+from taktgate.staging.fetch import (
+    FetchLimits,
+    UrlFetcher,
+    broken_rule,
+    bundle_url,
+    public_part,
+)
 from taktgate.staging.states import Request
 
 CONTENT = b"bundle" * 1000
@@ -160,6 +169,57 @@ def test_a_folder_is_denied(tmp_path: Path) -> None:
 def test_a_file_on_another_host_is_not_found() -> None:
     with pytest.raises(NotFoundError, match="other host"):
         fetched("file://elsewhere/b")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://[x/b",
+        "https://a..b/b",
+        "http://127.0.0.1:99999999999999999999/b",
+        "http://127.0.0.1:1/mod\u00e8les",
+        "http://mod\u00e8les.\u2100/b",
+        "file:///a%00b",
+        "nonsense",
+    ],
+)
+def test_a_malformed_url_in_a_saved_order_is_a_typed_error(url: str) -> None:
+    with pytest.raises(NotFoundError, match="malformed"):
+        fetched(url)
+
+
+@pytest.mark.parametrize("location", ["http://[x/b", "http://a..b/b"])
+def test_a_redirect_to_a_malformed_url_is_a_typed_error(serve: Serve, location: str) -> None:
+    with pytest.raises(NotFoundError, match="malformed"):
+        fetched(serve(status(302, Location=location)))
+
+
+@given(st.text(max_size=60), st.sampled_from(["http://", "https://", "file://"]))
+@settings(deadline=None)
+def test_any_repository_breaks_a_rule_or_gives_a_url_that_can_be_parsed(
+    text: str, scheme: str
+) -> None:
+    repository = scheme + text
+    if broken_rule(repository) is None:
+        model = ModelOrder(name="weld-seam", version="1.0.0", order="o")
+        url = bundle_url(Request(model=model, repository=repository), "cpu")
+        assert public_part(url).startswith(scheme.rstrip("/"))
+        assert urllib.request.Request(url).selector.isascii()
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "https://models.example",
+        "http://127.0.0.1:8080/models/",
+        "http://[::1]:8080",
+        "https://x.blob.core.windows.net/models?sv=2024&sig=a%2Fb%3D",
+        "file:///srv/models",
+        "file://localhost/srv/a%20b",
+    ],
+)
+def test_a_usable_repository_breaks_no_rule(repository: str) -> None:
+    assert broken_rule(repository) is None
 
 
 @pytest.mark.parametrize(

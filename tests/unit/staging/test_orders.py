@@ -122,6 +122,14 @@ def test_no_model_asks_for_nothing_and_unstages_nothing(
         ({"modle": {}}, "modle"),
         ({"repository": "ftp://x"}, "repository"),
         ({"repository": None}, "repository"),
+        ({"repository": "http://[x"}, "repository"),
+        ({"repository": "https://a..b"}, "repository"),
+        ({"repository": "http://127.0.0.1:99999"}, "repository"),
+        ({"repository": "https://user:pw@host:bad/"}, "repository"),
+        ({"repository": "http://127.0.0.1:1/modèles"}, "repository"),
+        ({"repository": "http://127.0.0.1:1/a b"}, "repository"),
+        ({"repository": "file:///a%00b"}, "repository"),
+        ({"repository": "http://"}, "repository"),
     ],
 )
 def test_a_malformed_twin_is_reported_with_field_and_rule_and_changes_nothing(
@@ -139,6 +147,15 @@ def test_a_malformed_twin_is_reported_with_field_and_rule_and_changes_nothing(
     rig.order("1.0.0")
     rig.work()
     assert rig.desk.report().lastError is None
+
+
+def test_a_malformed_repository_is_not_quoted_since_it_may_hold_a_secret(rig: StagerRig) -> None:
+    rig.order("1.0.0", repository="https://me:geheim@models.example")
+    error = rig.desk.report().lastError
+    assert error is not None
+    assert error.reason == "BAD_TWIN"
+    assert "must not hold a user or password" in error.message
+    assert "geheim" not in error.message
 
 
 @pytest.mark.parametrize("error", [NotFoundError("x"), DeniedError("x"), TooLargeError("x")])
