@@ -3,11 +3,21 @@
 import sys
 
 from taktgate.edge.module import run_module
+from taktgate.edge.places import Places
 
 ROLES = {
     "judge": "taktgate.inspection.judge.process",
     "agent": "taktgate.inspection.agent.process",
 }
 
+
+def check(places: Places) -> None:
+    """Check the settings that inference has besides station.yaml."""
+    # Here, not above: the supervisor is to stay small.
+    from taktgate.inspection.agent.guardrails import load_guardrails
+
+    load_guardrails(places.config)
+
+
 if __name__ == "__main__":
-    sys.exit(run_module("inference", ROLES))
+    sys.exit(run_module("inference", ROLES, check=check))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from tests.integration.judge_station import JudgeStation, flat, is_alive
 from tests.integration.tiny_bundles import Tiny
 
@@ -125,3 +126,35 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         assert len(pids) >= 3
         station.close()
         assert not [pid for pid in pids if is_alive(pid)]
+
+
+@pytest.mark.parametrize(
+    ("guardrails", "code"), [("trial_parts: 60\n", 0), ("trial_parts: 3\n", 2), ("a: b\n", 2)]
+)
+def test_check_names_the_fault_in_guardrails_yaml(
+    tmp_path: Path, guardrails: str, code: int
+) -> None:
+    with module_station(tmp_path) as station:
+        (tmp_path / "config/guardrails.yaml").write_text(guardrails)
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "modules/inference/main.py"), "--check"],
+            env=station.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == code
+    assert code == 0 or "guardrails.yaml: field" in done.stdout + done.stderr
+    assert code == 0 or guardrails.split(":")[0] in done.stdout + done.stderr
+
+
+def test_a_fault_in_guardrails_yaml_does_not_stop_the_line(tmp_path: Path) -> None:
+    with module_station(tmp_path) as station:
+        (tmp_path / "config/guardrails.yaml").write_text("trial_parts: 3\n")
+        good = station.install_tiny(Tiny(version="1.0.0"), "a")
+        station.announce(good, "a", "o1")
+        station.start_module()
+        station.wait(lambda: station.is_ready, limit_s=25)
+
+        assert station.judged(flat(0)).verdict is Verdict.PASS

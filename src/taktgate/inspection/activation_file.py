@@ -1,10 +1,12 @@
-"""`activation.json` and `proven.json`: what survives a power cut.
+"""`activation.json`, the generation before it, and `proven.json`: what survives a power cut.
 
-The agent writes both, the judge reads them once, at boot. `proven.json` names the runtime under
-which the last-known-good model passed golden; without it, or under another, golden runs again.
+The agent writes them, the judge reads them once, at boot. The generation before is the way out of a
+damaged file: its last-known-good was confirmed as well, and it lacks one change at most.
+`proven.json` names the runtime under which the last-known-good model passed golden; without it, or
+under another, golden runs again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,18 @@ from taktgate.inspection.control import Proof
 from taktgate.inspection.errors import ActivationFileError
 
 ACTIVATION: Final = "activation.json"
+PREVIOUS: Final = "activation.json.prev"
+UNREADABLE: Final = "activation.json.unreadable"
 PROVEN: Final = "proven.json"
 EMPTY: Final = Activation(contract=CONTRACT_VERSION, generation=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recalled:
+    """What the disk still knows, and what is wrong with it."""
+
+    activation: Activation
+    fault: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,13 +42,67 @@ class ActivationFiles:
         """Return the activation; EMPTY on a station that never had a model.
 
         Raises:
-            ActivationFileError: the file is there but cannot be read.
+            ActivationFileError: neither the file nor the generation before can be read.
         """
-        path = self.folder / ACTIVATION
+        try:
+            activation = self._load(ACTIVATION)
+        except ActivationFileError:
+            previous = self._load(PREVIOUS)
+            if previous is None:
+                raise
+            return previous
+        if activation is None:
+            # Gone, though a second generation was written: lost, and not never there.
+            activation = self._load(PREVIOUS)
+        return EMPTY if activation is None else activation
+
+    def recall(self) -> Recalled:
+        """Return what the agent is to go on from; never raises, since the station must go on."""
+        fault: str | None = None
+        try:
+            if self._load(ACTIVATION) is None and (self.folder / PREVIOUS).exists():
+                fault = f"{self.folder / ACTIVATION}: gone"
+        except ActivationFileError as error:
+            fault = str(error)
+        try:
+            activation = self.read()
+        except ActivationFileError as error:
+            forgotten = replace(EMPTY, has_forgotten=True)
+            return Recalled(activation=forgotten, fault=f"the models are forgotten: {error}")
+        return Recalled(activation=activation, fault=fault)
+
+    def write(self, activation: Activation) -> None:
+        """Replace the activation durably, and keep the one before.
+
+        Raises:
+            OSError: the disk refused; the old activation still holds.
+        """
+        try:
+            present = self._load(ACTIVATION)
+        except ActivationFileError:
+            present = None  # the generation before is worth more than what cannot be read
+        if present is not None:
+            publish(self.folder / PREVIOUS, encode(present))
+        publish(self.folder / ACTIVATION, encode(activation))
+
+    def repair(self, activation: Activation) -> None:
+        """Put a damaged file aside and, where anything is known, *activation* in its place.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        damaged = self.folder / ACTIVATION
+        if damaged.exists():
+            publish(self.folder / UNREADABLE, damaged.read_bytes())
+        if not activation.has_forgotten:
+            publish(damaged, encode(activation))
+
+    def _load(self, name: str) -> Activation | None:
+        path = self.folder / name
         try:
             activation = decode(Activation, path.read_bytes())
         except FileNotFoundError:
-            return EMPTY
+            return None
         except OSError as error:
             raise ActivationFileError(f"{path}: {error.strerror}") from error
         except ContractError as error:
@@ -44,14 +110,6 @@ class ActivationFiles:
         if not is_compatible(activation.contract):
             raise ActivationFileError(f"{path}: contract {activation.contract} is not ours")
         return activation
-
-    def write(self, activation: Activation) -> None:
-        """Replace the activation durably.
-
-        Raises:
-            OSError: the disk refused; the old activation still holds.
-        """
-        publish(self.folder / ACTIVATION, encode(activation))
 
     def read_proof(self) -> Proof | None:
         """Return what was proven, None when nothing readable says so: golden then runs again."""

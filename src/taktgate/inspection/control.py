@@ -156,6 +156,7 @@ class LoadedModel:
     state: RunnerState
     pid: int | None = None
     ready: Ready | None = None
+    """What the runner said that is ready now; of one that died nothing is left."""
     refused: Refused | None = None
     deaths: Annotated[int, Field(ge=0)] = 0
 
@@ -171,8 +172,8 @@ class JudgeStatus:
     models: tuple[LoadedModel, ...]
     is_ready: bool
     reason: str
-    is_enabled: bool
-    """The line's Enable, False until a line state was seen."""
+    is_enabled: bool | None
+    """The line's Enable, None while no fresh line state says it."""
     counters: dict[str, int]
 
 

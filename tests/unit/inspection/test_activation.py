@@ -1,7 +1,7 @@
 import pytest
 
 from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.activation import Activation, Baseline, Rollback, SlotRef
+from taktgate.contracts.activation import Activation, Baseline, Rollback, SlotRef, Trial
 from taktgate.contracts.model import ModelRef
 from taktgate.inspection.agent import activation as table
 from taktgate.inspection.agent.activation import TRANSITIONS, Event, Phase, advance
@@ -30,6 +30,7 @@ EMPTY = Activation(contract=CONTRACT_VERSION, generation=0)
 GOOD = Activation(
     contract=CONTRACT_VERSION, generation=4, last_known_good=ref("a", "o1"), settled_order="o1"
 )
+TRIAL = Trial(candidate=ref("b", "o2"), attempts=1)
 
 
 @pytest.mark.parametrize("phase", list(Phase))
@@ -55,7 +56,7 @@ def test_no_phase_but_trial_confirms_and_all_unfinished_ones_can_fall_back() -> 
 
 
 def test_a_trial_leaves_last_known_good_alone() -> None:
-    trial = table.begin_trial(GOOD, ref("b", "o2"), attempts=1, baseline=NOTHING)
+    trial = table.begin_trial(GOOD, TRIAL, baseline=NOTHING)
 
     assert trial.last_known_good == GOOD.last_known_good
     assert trial.generation == GOOD.generation + 1
@@ -64,7 +65,7 @@ def test_a_trial_leaves_last_known_good_alone() -> None:
 
 
 def test_confirming_moves_last_known_good_and_settles_the_order() -> None:
-    trial = table.begin_trial(GOOD, ref("b", "o2"), attempts=1, baseline=NOTHING)
+    trial = table.begin_trial(GOOD, TRIAL, baseline=NOTHING)
     counts = Baseline(parts=60, rejects=3)
     confirmed = table.confirm(trial, baseline=counts)
 

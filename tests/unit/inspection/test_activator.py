@@ -2,17 +2,22 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation, Rollback, SlotRef
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import InspectionPhase
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
+from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activation import Phase
-from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.agent.report import report_of
 from taktgate.inspection.control import (
+    Drop,
     JudgeStatus,
     Load,
     LoadedModel,
@@ -25,6 +30,7 @@ from taktgate.inspection.control import (
 from taktgate.inspection.judge.decision import Lines
 
 SETTINGS = GuardrailSettings()
+FORGOTTEN = Activation(contract=CONTRACT_VERSION, generation=0, has_forgotten=True)
 NO_LINES = Lines(classes=(), uncertain_low=0.5, uncertain_high=0.5)
 
 
@@ -55,9 +61,13 @@ class Station:
     proof: Proof | None = None
     disk_is_full: bool = False
     loaded: dict[str, RunnerState] = field(default_factory=dict)
+    is_deaf_to_swaps: bool = False
     refusing: set[str] = field(default_factory=set)
     live: str | None = None
-    is_enabled: bool = True
+    is_enabled: bool | None = True
+    is_ready: bool = True
+    reason: str = ""
+    deaths: dict[str, int] = field(default_factory=dict)
     now_ns: int = 0
     audits: list[Rollback] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
@@ -95,7 +105,7 @@ class Station:
                 state = RunnerState.REFUSED
             self.loaded[command.digest] = state
         elif isinstance(command, Swap):
-            if self.loaded.get(command.digest) is RunnerState.READY:
+            if self.loaded.get(command.digest) is RunnerState.READY and not self.is_deaf_to_swaps:
                 self.live = command.digest
                 self.swaps_on_disk.append((command.digest, self.disk))
         elif command.digest != self.live:
@@ -112,6 +122,7 @@ class Station:
                 digest=digest,
                 slot=f"slot-{digest[-1]}",
                 state=state,
+                deaths=self.deaths.get(digest, 0),
                 ready=ready(digest) if state is RunnerState.READY else None,
                 refused=Refused(reason="GOLDEN", message="score 0.9, must be 0.1")
                 if state is RunnerState.REFUSED
@@ -123,8 +134,8 @@ class Station:
             judge_start_id="j",
             live=self.live,
             models=models,
-            is_ready=True,
-            reason="",
+            is_ready=self.is_ready,
+            reason=self.reason,
             is_enabled=self.is_enabled,
             counters={},
         )
@@ -189,6 +200,12 @@ def on_trial() -> tuple[Station, Activator]:
     assert phase_of(agent) is Phase.TRIAL
     assert station.live == model("b").digest
     return station, agent
+
+
+def put_live(station: Station, letter: str) -> None:
+    """Have *letter* judge, whoever asked for it."""
+    station.loaded[model(letter).digest] = RunnerState.READY
+    station.live = model(letter).digest
 
 
 def slot(letter: str, order: str) -> SlotRef:
@@ -494,3 +511,257 @@ def test_without_a_way_back_the_station_says_so_and_takes_the_next_order() -> No
     agent.staged(notice("c", "o3"))
     station.settle(agent)
     assert station.live == model("c").digest
+
+
+def test_a_live_candidate_that_is_refused_goes_back() -> None:
+    station, agent = on_trial()
+    station.refusing.add(model("b").digest)
+    station.loaded[model("b").digest] = RunnerState.REFUSED
+    station.settle(agent)
+
+    assert station.live == model("a").digest
+    assert [each.reason for each in station.audits] == ["INFERENCE_FAILURE"]
+    assert phase_of(agent) is Phase.IDLE
+
+
+@pytest.mark.parametrize("state", [RunnerState.LOADING, RunnerState.WAITING])
+def test_a_live_candidate_that_does_not_come_up_again_goes_back(state: RunnerState) -> None:
+    station, agent = on_trial()
+    station.loaded[model("b").digest] = state
+    for _ in range(5):
+        station.settle(agent, 1)
+        station.now_ns += SECOND
+    assert phase_of(agent) is Phase.TRIAL, "a runner may be replaced"
+
+    station.now_ns += SECOND
+    station.settle(agent)
+    assert station.live == model("a").digest
+    assert station.audits[-1].reason == "INFERENCE_FAILURE"
+
+
+def test_a_live_candidate_that_keeps_dying_goes_back() -> None:
+    station, agent = on_trial()
+    station.deaths[model("b").digest] = 3
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
+
+    station.deaths[model("b").digest] = 4
+    station.settle(agent)
+    assert station.live == model("a").digest
+    assert station.audits[-1].reason == "INFERENCE_FAILURE"
+
+
+def test_a_first_model_that_is_refused_after_a_judge_restart_makes_room_for_the_next() -> None:
+    station = Station()
+    agent = station.agent()
+    agent.staged(notice("a", "o1"))
+    agent.judge_status(station.status())
+    station.is_deaf_to_swaps = True
+    agent.judge_status(station.status())
+    assert station.disk.trial is not None
+
+    station.restart_judge()
+    station.is_deaf_to_swaps = False
+    station.refusing.add(model("a").digest)
+    station.settle(agent)
+    assert phase_of(agent) is Phase.IDLE
+    assert not station.loaded, "the refused candidate is dropped"
+    assert [each.digest for each in station.disk.blocked] == [model("a").digest]
+    assert report_of(agent).phase is InspectionPhase.ROLLED_BACK
+    assert agent.error is not None
+    assert agent.error.reason == "NO_WAY_BACK"
+
+    agent.staged(notice("c", "o9"))
+    station.settle(agent)
+    assert station.live == model("c").digest
+    assert station.disk.last_known_good == slot("c", "o9")
+
+
+@pytest.mark.parametrize("policy", ["safe_to_update", "changeover"])
+def test_a_gentle_policy_waits_while_nobody_knows_whether_the_line_runs(policy: str) -> None:
+    station, agent = commissioned()
+    station.is_enabled = None
+    agent.staged(notice("b", "o2", activation=policy))
+    station.settle(agent)
+    assert phase_of(agent) is Phase.IDLE
+
+    station.is_enabled = False
+    agent.judge_status(station.status())
+    station.now_ns += 4 * SECOND
+    assert not agent.judge.is_line_off, "what a silent judge said is old"
+
+
+def test_a_gentle_policy_is_asked_again_before_trial_and_swap() -> None:
+    station, agent = commissioned()
+    station.is_enabled = False
+    station.settle(agent)
+    agent.staged(notice("b", "o2", activation="changeover"))
+    station.is_enabled = True
+    station.settle(agent)
+    assert phase_of(agent) is Phase.LOADING
+    assert station.disk.trial is None, "loaded beside the line, no more"
+
+    station.is_enabled, station.is_deaf_to_swaps = False, True
+    agent.judge_status(station.status())
+    station.is_enabled, station.is_deaf_to_swaps = True, False
+    station.settle(agent)
+    assert phase_of(agent) is Phase.SWAPPING
+    assert station.live == model("a").digest
+
+    station.is_enabled = False
+    station.settle(agent)
+    assert station.live == model("b").digest
+
+
+def test_the_policy_holds_for_a_second_attempt_after_a_restart() -> None:
+    station, agent = commissioned()
+    station.is_enabled = False
+    station.settle(agent)
+    agent.staged(notice("b", "o2", activation="safe_to_update"))
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
+
+    station.is_enabled = True
+    station.restart_judge()
+    agent = station.agent()
+    station.settle(agent)
+    assert station.live == model("a").digest
+    station.is_enabled = False
+    station.settle(agent)
+    assert station.live == model("b").digest
+
+
+def test_a_candidate_that_waits_for_its_policy_gives_way_to_a_newer_order() -> None:
+    station, agent = commissioned()
+    station.is_enabled = False
+    station.settle(agent)
+    agent.staged(notice("b", "o2", activation="changeover"))
+    station.is_enabled = True
+    station.settle(agent)
+    agent.staged(notice("c", "o3"))
+    station.settle(agent)
+    assert station.live == model("c").digest
+    assert model("b").digest not in station.loaded
+
+
+def test_restarts_of_the_agent_do_not_make_a_bad_model_look_good() -> None:
+    station, agent = on_trial()
+    parts = 0
+    while phase_of(agent) is Phase.TRIAL and parts < 60:
+        station.part(agent, Verdict.FAIL if parts % 2 else Verdict.PASS)
+        parts += 1
+        if parts % 8 == 0:
+            agent = station.agent()
+            station.settle(agent)
+    assert station.audits[-1].reason == "OVER_REJECT"
+    assert parts <= 24
+
+
+def test_restarts_of_the_agent_do_not_hide_a_model_that_fails_each_time() -> None:
+    station, agent = on_trial()
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+        if phase_of(agent) is Phase.TRIAL:
+            agent = station.agent()
+            station.settle(agent)
+    assert station.audits[-1].reason == "INFERENCE_FAILURE"
+
+
+def test_a_station_that_forgot_its_models_adopts_what_judges() -> None:
+    station = Station(disk=FORGOTTEN)
+    put_live(station, "a")
+    agent = station.agent()
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+
+    assert station.disk.last_known_good == slot("a", "recovered")
+    assert phase_of(agent) is Phase.TRIAL, "no short way to trust"
+    for _ in range(30):
+        if phase_of(agent) is Phase.TRIAL:
+            station.part(agent, Verdict.FAIL)
+    station.settle(agent)
+    assert station.live == model("a").digest
+
+
+def test_a_station_that_forgot_its_models_confirms_none_without_a_trial() -> None:
+    station = Station(disk=FORGOTTEN)
+    agent = station.agent()
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
+    agent = station.agent()
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL, "a restart is no short way either"
+
+    for _ in range(30):
+        if phase_of(agent) is Phase.TRIAL:
+            station.part(agent, Verdict.FAIL)
+    station.commands.clear()
+    station.settle(agent)
+    assert station.disk.last_known_good is None
+    assert [each.digest for each in station.disk.blocked] == [model("b").digest]
+    assert Drop(digest=model("b").digest) in station.commands
+    assert report_of(agent).phase is InspectionPhase.ROLLED_BACK
+
+    agent.staged(notice("c", "o3"))
+    station.settle(agent)
+    for _ in range(SETTINGS.trial_parts):
+        station.part(agent)
+    assert station.disk.last_known_good == slot("c", "o3")
+    assert not station.disk.has_forgotten
+
+
+def test_loading_makes_room_among_the_judges_models() -> None:
+    station, agent = commissioned()
+    agent.staged(notice("b", "o2"))
+    station.loaded[model("c").digest] = RunnerState.READY
+    agent.judge_status(station.status())
+    assert model("c").digest not in station.loaded
+    assert model("a").digest in station.loaded
+
+
+def test_live_is_said_only_while_something_judges() -> None:
+    station, agent = commissioned()
+    station.settle(agent)
+    station.is_ready, station.reason = False, "no camera: refused"
+    station.settle(agent)
+    assert report_of(agent).phase is InspectionPhase.NOT_READY
+    assert agent.error is None, "a short gap is no fault"
+
+    station.now_ns += 4 * SECOND
+    station.settle(agent)
+    assert agent.error is not None
+    assert (agent.error.reason, agent.error.message) == ("NOT_READY", "no camera: refused")
+
+    station.is_ready = True
+    station.loaded[model("a").digest] = RunnerState.LOADING
+    station.settle(agent)
+    assert report_of(agent).phase is InspectionPhase.NOT_READY
+
+    station.loaded[model("a").digest] = RunnerState.READY
+    station.settle(agent)
+    assert report_of(agent).phase is InspectionPhase.LIVE
+    assert agent.error is None
+
+
+def test_a_withdrawn_order_takes_its_error_along() -> None:
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert agent.error is not None
+
+    agent.staged(notice("a", "o1"))
+    station.settle(agent)
+    assert report_of(agent).lastError is None
+
+
+def test_the_figures_of_a_trial_end_with_it() -> None:
+    station, agent = on_trial()
+    for _ in range(SETTINGS.trial_parts):
+        station.part(agent)
+    station.settle(agent)
+    assert report_of(agent).guardrail is None
+
+    agent.staged(notice("c", "o3"))
+    assert report_of(agent).guardrail is None

@@ -1,7 +1,7 @@
 """The agent between judge, stager and edgeHub, all three played by the test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from taktgate.contracts.line import Beat
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
+from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import SECOND
 from taktgate.edge.hub import (
@@ -27,11 +28,21 @@ from taktgate.edge.hub import (
 from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
 from taktgate.inspection import control
-from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.agent import Agent, Links
+from taktgate.inspection.agent.faults import Source
 from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.agent.report import patch_from
-from taktgate.inspection.control import JudgeEvent, Proof
+from taktgate.inspection.control import (
+    JudgeEvent,
+    JudgeStatus,
+    LoadedModel,
+    Proof,
+    Ready,
+    RunnerState,
+)
+from taktgate.inspection.judge.decision import Lines
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)
 LINE, STAGED = str(routes.LINE.input), str(routes.STAGED.input)
@@ -56,6 +67,17 @@ class World:
     now_ns: int = 0
     is_full: bool = False
     counters: HubCounters = field(default_factory=HubCounters)
+
+    def reported(self, name: str) -> object:
+        """Return reported property *name* as the hub holds it after all patches."""
+        value: object = None
+        for patch in self.reports:
+            inner = patch["inspection"]
+            assert isinstance(inner, Mapping)
+            change = inner.get(name, value)
+            is_merge = isinstance(change, Mapping) and isinstance(value, Mapping)
+            value = {**value, **change} if is_merge else change  # type: ignore[dict-item]
+        return value
 
     def start(self, deliver: Deliver) -> None:
         raise NotImplementedError
@@ -165,6 +187,33 @@ BEAT = Beat(
     sent_ns=1,
 )
 
+HINT = InputMessage(input=STAGED, payload=b"")
+STATUS = JudgeStatus(
+    judge_start_id="j",
+    live=MODEL.digest,
+    models=(
+        LoadedModel(
+            digest=MODEL.digest,
+            slot="slot-a",
+            state=RunnerState.READY,
+            ready=Ready(
+                model=MODEL,
+                lines=Lines(classes=(), uncertain_low=0.5, uncertain_high=0.5),
+                provider="CPUExecutionProvider",
+                is_fallback=False,
+                fingerprint="f",
+                golden_images=1,
+                golden_worst=0.0,
+                has_full_priority=True,
+            ),
+        ),
+    ),
+    is_ready=True,
+    reason="",
+    is_enabled=False,
+    counters={},
+)
+
 
 def test_verdicts_travel_on_the_route_byte_for_byte(world: World, tmp_path: Path) -> None:
     agent_in(world, tmp_path).handle(datagram(control.KIND_VERDICT, VERDICT))
@@ -201,6 +250,10 @@ def test_line_states_from_edgehub_go_on_to_the_judge(
     assert world.lines == [b"{}"] * count
 
 
+def announce(folder: Path, payload: bytes) -> None:
+    (folder / "announced.json").write_bytes(payload)
+
+
 def test_a_notice_that_got_lost_on_its_route_is_found_on_the_disk(
     world: World, tmp_path: Path
 ) -> None:
@@ -227,7 +280,8 @@ def test_reports_say_only_what_changed_and_at_most_once_a_second(
     agent = agent_in(world, tmp_path)
     agent.tick()
     assert len(world.reports) == 1
-    agent.handle(InputMessage(input=STAGED, payload=encode(NOTICE)))
+    announce(tmp_path, encode(NOTICE))
+    agent.handle(HINT)
     agent.tick()
     assert len(world.reports) == 1
 
@@ -244,11 +298,61 @@ def test_a_malformed_notice_is_reported_and_changes_nothing(
     world: World, tmp_path: Path, payload: bytes
 ) -> None:
     agent = agent_in(world, tmp_path)
-    agent.handle(InputMessage(input=STAGED, payload=payload))
+    announce(tmp_path, payload)
     agent.tick()
 
     assert "STAGED_NOTICE" in str(world.reports)
     assert not world.commands
+
+    world.now_ns += SECOND
+    announce(tmp_path, encode(NOTICE))
+    agent.tick()
+    assert world.reported("lastError") is None, "a good notice clears what a bad one left"
+    assert world.reported("order") == "o1"
+
+
+def test_what_comes_by_the_route_is_a_hint_and_announced_json_alone_decides(
+    world: World, tmp_path: Path
+) -> None:
+    agent = agent_in(world, tmp_path)
+    stale = encode(replace(NOTICE, order="o0", slot="slot-z"))
+    agent.handle(InputMessage(input=STAGED, payload=stale))
+    agent.tick()
+    assert world.reported("order") is None, "an order that nobody announces now"
+
+    announce(tmp_path, encode(NOTICE))
+    world.now_ns += SECOND
+    agent.handle(InputMessage(input=STAGED, payload=stale))
+    agent.tick()
+    assert world.reported("order") == "o1"
+
+
+def test_a_fault_stays_until_its_own_cause_has_gone(world: World, tmp_path: Path) -> None:
+    agent = agent_in(world, tmp_path)
+    agent.complain(Source.ACTIVATION_FILE, TypedError(reason="ACTIVATION_FILE", message="torn"))
+    agent.complain(Source.METRICS, TypedError(reason="METRICS_PORT", message="taken"))
+    agent.handle(DesiredTwin(document={"threshold": 0.9}, version=1))
+    agent.handle(DesiredTwin(document={}, version=2))
+    announce(tmp_path, b"junk")
+    agent.tick()
+    assert world.reported("lastError") == {"reason": "ACTIVATION_FILE", "message": "torn"}
+
+
+def test_a_judge_that_falls_silent_is_reported_and_the_fault_goes_with_its_return(
+    world: World, tmp_path: Path
+) -> None:
+    agent = agent_in(world, tmp_path)
+    agent.tick()
+    world.now_ns += 4 * SECOND
+    agent.tick()
+    assert world.reported("phase") == "notReady"
+    assert world.reported("lastError") == {"reason": "NOT_READY", "message": "judge silent"}
+
+    world.now_ns += SECOND
+    agent.handle(datagram(control.KIND_STATUS, STATUS))
+    agent.tick()
+    assert world.reported("phase") == "live"
+    assert world.reported("lastError") is None
 
 
 def test_a_desired_property_is_refused_by_name(world: World, tmp_path: Path) -> None:

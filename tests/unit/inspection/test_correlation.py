@@ -1,6 +1,9 @@
 """Frames and triggers against a small model of the line, whose truth nobody but the test sees."""
 
+import math
 from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Self
 
 import pytest
 from hypothesis import given, settings
@@ -15,11 +18,16 @@ TICK_MS = 10
 
 
 def edge(trigger_id: int, at_ms: float, *, first_id: int | None = None) -> Edge:
+    first_id = trigger_id if first_id is None else first_id
+    return read_edge(trigger_id, first_id, at_ms - TICK_MS / 2, at_ms + TICK_MS / 2)
+
+
+def read_edge(trigger_id: int, first_id: int, after_ms: float, seen_ms: float) -> Edge:
     return Edge(
         trigger_id=trigger_id,
-        first_id=trigger_id if first_id is None else first_id,
-        observed_after_ns=int((at_ms - TICK_MS / 2) * MILLISECOND),
-        observed_ns=int((at_ms + TICK_MS / 2) * MILLISECOND),
+        first_id=first_id,
+        observed_after_ns=int(after_ms * MILLISECOND),
+        observed_ns=int(seen_ms * MILLISECOND),
     )
 
 
@@ -142,17 +150,26 @@ def test_an_exposure_without_a_trigger_is_discarded_and_costs_the_base(
     assert kinds(correlator.frame(frame(5, 1502))) == [(Kind.MATCHED, 8)]
 
 
-def test_after_a_jump_only_a_known_numbering_can_tell_the_frames_apart(
+def test_after_a_jump_no_frame_is_trusted_until_the_numbering_is_learnt_anew(
     correlator: Correlator,
 ) -> None:
-    correlator.edge(edge(8, 1000, first_id=7))
-    assert (Kind.DOUBTFUL, 8) in kinds(correlator.frame(frame(3, 1002)))
+    correlator.edge(edge(7, 1000))
+    correlator.frame(frame(3, 1002))
 
-    correlator.edge(edge(9, 1500))
-    correlator.frame(frame(4, 1502))
-    correlator.edge(edge(11, 2000, first_id=10))
-    assert kinds(correlator.frame(frame(5, 1998))) == [(Kind.DISCARDED, None)]
-    assert kinds(correlator.frame(frame(6, 2002)))[0] == (Kind.MATCHED, 11)
+    assert kinds(correlator.edge(edge(9, 1500, first_id=8))) == [(Kind.DOUBTFUL, 9)]
+    assert kinds(correlator.frame(frame(5, 1502))) == [(Kind.DISCARDED, None)]
+    assert correlator.base is None
+    correlator.edge(edge(10, 2000))
+    assert kinds(correlator.frame(frame(6, 2002)))[0] == (Kind.MATCHED, 10)
+
+
+def test_a_stray_exposure_before_a_stall_lends_no_part_the_frame_of_the_one_before() -> None:
+    stall = Happening(extra_after_ms=10, stall_after_ms=11, stall_ms=270)
+    line = Line()
+
+    line.run([stall, Happening(), Happening(frame_is_lost=True)])
+
+    assert {part: shown for part, shown in line.judged.items() if part != shown} == {}
 
 
 def test_where_windows_overlap_frames_are_doubtful(correlator: Correlator) -> None:
@@ -171,6 +188,20 @@ def test_a_trigger_seen_late_takes_back_the_match_of_an_older_part(
     correlator.frame(frame(3, 1060))
 
     assert kinds(correlator.edge(edge(8, 1060))) == [(Kind.DOUBTFUL, 7), (Kind.DOUBTFUL, 8)]
+
+
+def test_a_stall_longer_than_the_window_gives_no_part_the_frame_of_the_one_before(
+    correlator: Correlator,
+) -> None:
+    correlator.edge(edge(10, 995))
+    assert correlator.frame(frame(1, 1002, travel_ms=113)) == []
+
+    findings = kinds(correlator.edge(read_edge(11, 11, after_ms=1000, seen_ms=1140)))
+
+    assert set(findings[:2]) == {(Kind.DOUBTFUL, 10), (Kind.DOUBTFUL, 11)}
+    assert correlator.base is None
+    correlator.edge(edge(12, 2000))
+    assert kinds(correlator.frame(frame(3, 2002)))[0] == (Kind.MATCHED, 12)
 
 
 def test_a_reset_lets_go_of_frames_that_wait(correlator: Correlator) -> None:
@@ -195,9 +226,50 @@ class Happening:
     message_delay_ms: int = 0
     trigger_is_missed: bool = False
     frame_is_lost: bool = False
+    exposed_after_ms: int = 1
     travel_ms: int = 20
     extra_after_ms: int | None = None
+    extra_travel_ms: int = 20
     is_camera_reset: bool = False
+    stall_after_ms: int = 0
+    """From then on after the trigger the host stands still: nothing is read, nothing received."""
+    stall_ms: int = 0
+
+
+def takt(part: Happening) -> int:
+    return WINDOW_MS + 2 * TICK_MS + part.gap_ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A host and the times in which it stands still."""
+
+    stalls: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, parts: list[Happening], triggers: list[float]) -> Self:
+        merged: list[tuple[float, float]] = []
+        starts = [at_ms + each.stall_after_ms for each, at_ms in zip(parts, triggers, strict=True)]
+        for start_ms, part in sorted(zip(starts, parts, strict=True), key=lambda pair: pair[0]):
+            end_ms = start_ms + part.stall_ms
+            if merged and start_ms <= merged[-1][1]:
+                start_ms, end_ms = merged[-1][0], max(merged.pop()[1], end_ms)
+            merged.append((start_ms, end_ms))
+        return cls(stalls=tuple(merged))
+
+    def runs_again(self, at_ms: float) -> float:
+        return max((end for start, end in self.stalls if start <= at_ms < end), default=at_ms)
+
+    def reading(self, trigger_ms: float) -> tuple[float, float]:
+        """Return when TriggerId was last read before the trigger, and when first after it."""
+        seen_ms = self.runs_again(trigger_ms)
+        if seen_ms == trigger_ms:
+            seen_ms = self.runs_again(trigger_ms + TICK_MS / 2)
+        tick_ms = trigger_ms - TICK_MS / 2
+        last_ms = self.runs_again(tick_ms)
+        if last_ms > trigger_ms:
+            last_ms = max(start for start, _ in self.stalls if start <= tick_ms)
+        return last_ms, seen_ms
 
 
 @dataclass(slots=True, kw_only=True)
@@ -211,6 +283,7 @@ class Line:
     """What the frame in a slot really shows."""
     closed: set[int] = field(default_factory=set)
     judged: dict[int, int] = field(default_factory=dict)
+    host: Host = field(default_factory=lambda: Host(stalls=()))
 
     def run(self, parts: list[Happening]) -> None:
         for _, action in sorted(self._timetable(parts), key=lambda entry: entry[0]):
@@ -218,23 +291,31 @@ class Line:
 
     def _timetable(self, parts: list[Happening]) -> list[tuple[float, object]]:
         events: list[tuple[float, object]] = []
-        at_ms, frame_id, last_seen = 1000.0, 0, 0
-        for trigger_id, part in enumerate(parts, start=1):
-            at_ms += WINDOW_MS + 2 * TICK_MS + part.gap_ms
+        triggers = list(accumulate(map(takt, parts), initial=1000.0))[1:]
+        self.host = Host.of(parts, triggers)
+        reads = [self.host.reading(at_ms) for at_ms in triggers]
+        next_read_from = [after_ms for after_ms, _ in reads[1:]] + [math.inf]
+        frame_id, last_seen = 0, 0
+        for index, (part, at_ms) in enumerate(zip(parts, triggers, strict=True)):
             if part.is_camera_reset:
                 frame_id = 0
-                events.append((at_ms - TICK_MS, "reset"))
+                events.append((self.host.runs_again(at_ms - TICK_MS), "reset"))
             if not part.trigger_is_missed:
                 frame_id += 1
-                self._expose(events, frame_id, at_ms + 1, trigger_id, part)
-            if part.extra_after_ms is not None:
+                if not part.frame_is_lost:
+                    exposed_ms = at_ms + part.exposed_after_ms
+                    self._expose(events, frame_id, exposed_ms, index + 1, part.travel_ms)
+            extra_ms = at_ms + (part.extra_after_ms or 0)
+            if part.extra_after_ms is not None and extra_ms < next_read_from[index]:
                 frame_id += 1
-                extra = Happening(travel_ms=20)
-                self._expose(events, frame_id, at_ms + part.extra_after_ms, trigger_id, extra)
-            if not part.is_message_lost:
-                seen = edge(trigger_id, at_ms, first_id=last_seen + 1)
-                last_seen = trigger_id
-                events.append((at_ms + TICK_MS / 2 + part.message_delay_ms, seen))
+                self._expose(events, frame_id, extra_ms, index + 1, part.extra_travel_ms)
+            seen_ms = reads[index][1]
+            after_ms = min(after for after, seen in reads if seen == seen_ms)
+            is_overtaken = any(seen == seen_ms for _, seen in reads[index + 1 :])
+            if not part.is_message_lost and not is_overtaken:
+                seen = read_edge(index + 1, last_seen + 1, after_ms, seen_ms)
+                events.append((seen_ms + part.message_delay_ms, seen))
+                last_seen = index + 1
         return events
 
     def _expose(
@@ -243,13 +324,13 @@ class Line:
         frame_id: int,
         at_ms: float,
         trigger_id: int,
-        part: Happening,
+        travel_ms: float,
     ) -> None:
         slot = len(self.shows)
         self.shows[slot] = trigger_id
-        if not part.frame_is_lost:
-            taken = frame(frame_id, at_ms, travel_ms=part.travel_ms, slot=slot)
-            events.append((at_ms + part.travel_ms, taken))
+        received_ms = self.host.runs_again(at_ms + travel_ms)
+        taken = frame(frame_id, at_ms, travel_ms=received_ms - at_ms, slot=slot)
+        events.append((received_ms, taken))
 
     def _do(self, action: object) -> list[Finding]:
         if isinstance(action, Edge):
@@ -265,10 +346,10 @@ class Line:
                 continue
             if finding.kind is Kind.MATCHED and finding.trigger_id not in self.closed:
                 assert finding.frame is not None
+                self.closed.add(finding.trigger_id)
                 self.judged[finding.trigger_id] = self.shows[finding.frame.slot]
             elif finding.kind is not Kind.MATCHED:
                 self.closed.add(finding.trigger_id)
-                self.judged.pop(finding.trigger_id, None)
 
 
 happenings = st.builds(
@@ -278,9 +359,13 @@ happenings = st.builds(
     message_delay_ms=st.sampled_from([0, 0, 0, 5, 30]),
     trigger_is_missed=st.integers(0, 9).map(lambda n: n == 0),
     frame_is_lost=st.integers(0, 9).map(lambda n: n == 0),
+    exposed_after_ms=st.integers(1, TICK_MS - 1),
     travel_ms=st.sampled_from([5, 20, 20, 20, 20, 80, 140, 300, 700]),
-    extra_after_ms=st.none() | st.none() | st.integers(2, WINDOW_MS + TICK_MS),
+    extra_after_ms=st.none() | st.none() | st.integers(TICK_MS, WINDOW_MS + TICK_MS),
+    extra_travel_ms=st.sampled_from([20, 20, 140, 300]),
     is_camera_reset=st.integers(0, 19).map(lambda n: n == 0),
+    stall_after_ms=st.integers(-TICK_MS, TICK_MS) | st.integers(0, WINDOW_MS),
+    stall_ms=st.just(0) | st.integers(1, 400),
 )
 
 

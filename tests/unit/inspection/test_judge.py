@@ -159,7 +159,7 @@ class Bench:
 
 def bench_with_model() -> Bench:
     bench = Bench()
-    bench.judge.runner_ready(1, ready("a"))
+    bench.judge.runner_ready(1, ready("a"), bench.now_ns)
     bench.judge.swap(model("a").digest, bench.now_ns)
     bench.line(is_edge=False)
     return bench
@@ -282,8 +282,12 @@ def test_a_part_without_a_frame_is_no_frame_when_its_window_closes() -> None:
 def test_skipped_ids_are_answered_one_by_one_within_bounds() -> None:
     bench = bench_with_model()
     bench.line(is_edge=True, jump=4)
-    assert [each.trigger_id for each in bench.verdicts] == [11, 12, 13]
-    assert {each.reason for each in bench.verdicts} == {Reason.SKIPPED}
+    assert [(each.trigger_id, each.reason) for each in bench.verdicts] == [
+        (11, Reason.SKIPPED),
+        (12, Reason.SKIPPED),
+        (13, Reason.SKIPPED),
+        (14, Reason.FRAME_MISMATCH),
+    ]
 
     bench.line(is_edge=True, jump=1_000_000)
     assert len(bench.verdicts) < 2 * MAX_SKIPPED
@@ -298,7 +302,7 @@ def test_a_disabled_line_is_not_judged() -> None:
 
 def test_a_judge_judges_nothing_before_its_first_edge() -> None:
     bench = Bench()
-    bench.judge.runner_ready(1, ready("a"))
+    bench.judge.runner_ready(1, ready("a"), bench.now_ns)
     bench.judge.swap(model("a").digest, bench.now_ns)
     bench.line(is_edge=False)
     bench.frame()
@@ -319,7 +323,7 @@ def test_a_lost_edge_is_answered_as_skipped_when_a_later_state_shows_it() -> Non
 
 def test_a_swap_leaves_the_part_under_way_to_the_model_it_went_to() -> None:
     bench = bench_with_model()
-    bench.judge.runner_ready(2, ready("b"))
+    bench.judge.runner_ready(2, ready("b"), bench.now_ns)
     bench.part()
     bench.do(bench.judge.swap(model("b").digest, bench.now_ns))
     bench.now_ms += 5
@@ -330,6 +334,20 @@ def test_a_swap_leaves_the_part_under_way_to_the_model_it_went_to() -> None:
     bench.part()
     bench.answer(2)
     assert bench.verdicts[-1].model == model("b")
+
+
+def test_a_new_runner_of_a_model_takes_the_place_of_the_one_before() -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.in_flight.clear()
+    bench.do(bench.judge.runner_ready(2, ready("a"), bench.now_ns))
+    assert bench.last == (11, Verdict.NO_DECISION, Reason.MODEL_ERROR)
+    bench.run(200)
+    bench.part()
+    bench.answer(2)
+
+    assert bench.last == (12, Verdict.PASS, Reason.NONE)
+    assert not bench.taken
 
 
 def test_a_run_without_scores_has_its_own_reason() -> None:
@@ -374,7 +392,8 @@ class JudgeMachine(RuleBasedStateMachine):
         if letter not in self.alive.values():
             self.next_runner += 1
             self.alive[self.next_runner] = letter
-            self.bench.judge.runner_ready(self.next_runner, ready(letter))
+            bench = self.bench
+            bench.do(bench.judge.runner_ready(self.next_runner, ready(letter), bench.now_ns))
 
     @precondition(lambda self: self.alive)
     @rule(data=st.data())

@@ -69,6 +69,16 @@ def test_a_writer_that_started_later_takes_over(intake: LineIntake) -> None:
     assert intake.accept(encode(replace(STATE, sequence=6)), NOW) is None
 
 
+def test_a_writer_that_was_replaced_is_never_believed_again(intake: LineIntake) -> None:
+    second = replace(STATE, writer_start_id="w2", sequence=1, observed_ns=NOW + 10)
+    assert intake.accept(encode(second), NOW + 10) == second
+
+    first_again = replace(STATE, sequence=6, observed_ns=NOW + 20)
+    assert intake.accept(encode(first_again), NOW + 20) is None
+    assert intake.counters == {"old_writer": 1}
+    assert intake.newest == second
+
+
 def test_nonsense_is_counted(intake: LineIntake) -> None:
     assert intake.accept(b"{}", NOW) is None
     assert intake.accept(b"\xff", NOW) is None

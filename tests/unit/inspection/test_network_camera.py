@@ -2,6 +2,7 @@
 
 import select
 import socket
+import time
 import zlib
 from collections.abc import Iterator
 
@@ -152,6 +153,60 @@ def test_a_camera_that_hangs_up_is_noticed_and_tried_again(bench: Bench) -> None
     bench.camera.advance(wake_ns)
     bench.peer, _ = bench.listener.accept()
     assert isinstance(bench.collect(1)[0], CameraUp)
+
+
+@pytest.mark.parametrize("rest", [b"", b"rubbish!" * 8, wire(2, bytes(64), crc32=7)])
+def test_a_good_frame_before_an_error_is_not_lost_and_no_slot_with_it(
+    bench: Bench, rest: bytes
+) -> None:
+    peer = bench.connect()
+    peer.sendall(wire(1, bytes(64)) + rest)
+    peer.close()
+    time.sleep(0.05)  # so that one call sees all of it
+
+    frame, down = bench.collect(2)
+    assert isinstance(frame, Frame)
+    assert isinstance(down, CameraDown)
+    assert bench.ring.free == bench.ring.slots - 1
+    bench.ring.release(frame.slot)
+
+
+def test_a_name_that_is_unknown_holds_the_judge_up_only_once_in_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    def unknown(*question: object) -> None:
+        asked.append(question)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with FrameRing(slots=1, slot_bytes=4096) as ring:
+        camera = NetworkCamera("camera.plant:5000", ring)
+        start_ns = monotonic_ns()
+        for second in range(20):
+            camera.advance(start_ns + second * SECOND)
+
+    assert len(asked) == 1
+
+
+def test_a_name_is_looked_up_once_and_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    real = socket.getaddrinfo
+
+    def counted(*question: object) -> object:
+        asked.append(question)
+        return real(*question)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", counted)
+    for _ in range(2):
+        bench.connect().close()
+        assert isinstance(bench.collect(1)[0], CameraDown)
+        wake_ns = bench.camera.wake_ns
+        assert wake_ns is not None
+        time.sleep(max(0, wake_ns - monotonic_ns()) / SECOND)
+
+    assert len(asked) == 1
 
 
 def test_a_frame_that_stops_half_way_is_given_up(bench: Bench) -> None:

@@ -5,6 +5,7 @@
                            ▼                    ├── lost ◄──────────┤ lost
                           IDLE                  ▼                   ▼
                                              LOADING (once)     REVERTING ── good is live ──► IDLE
+                                                                          └─ no way back ──►
 
 `trial` is durable before the swap, `confirmed` before last-known-good moves.
 """
@@ -18,6 +19,7 @@ from taktgate.inspection.errors import IllegalTransitionError
 
 MAX_ATTEMPTS: Final = 2
 MAX_BLOCKED: Final = 32
+PROGRESS_EVERY_PARTS: Final = 5
 
 
 class Phase(StrEnum):
@@ -38,6 +40,8 @@ class Event(StrEnum):
     ORDERED = "ordered"
     READY = "ready"
     REFUSED = "refused"
+    WITHDRAWN = "withdrawn"
+    """A newer order came while the candidate waited for its policy to allow the change."""
     LIVE = "live"
     """The candidate judges."""
     PASSED = "passed"
@@ -46,6 +50,8 @@ class Event(StrEnum):
     LOST = "lost"
     """The judge restarted and runs last-known-good; there is an attempt left."""
     GOOD_IS_LIVE = "goodIsLive"
+    NO_WAY_BACK = "noWayBack"
+    """There is no last-known-good, or it is refused: the station stays as it is, and says so."""
 
 
 TRANSITIONS: Final = {
@@ -55,6 +61,7 @@ TRANSITIONS: Final = {
     (Phase.IDLE, Event.ORDERED): Phase.LOADING,
     (Phase.LOADING, Event.READY): Phase.SWAPPING,
     (Phase.LOADING, Event.REFUSED): Phase.IDLE,
+    (Phase.LOADING, Event.WITHDRAWN): Phase.IDLE,
     (Phase.LOADING, Event.BREACHED): Phase.REVERTING,
     (Phase.SWAPPING, Event.LIVE): Phase.TRIAL,
     (Phase.SWAPPING, Event.LOST): Phase.LOADING,
@@ -63,6 +70,7 @@ TRANSITIONS: Final = {
     (Phase.TRIAL, Event.BREACHED): Phase.REVERTING,
     (Phase.TRIAL, Event.LOST): Phase.LOADING,
     (Phase.REVERTING, Event.GOOD_IS_LIVE): Phase.IDLE,
+    (Phase.REVERTING, Event.NO_WAY_BACK): Phase.IDLE,
 }
 
 
@@ -83,15 +91,34 @@ def resume(activation: Activation) -> Phase:
     return Phase.IDLE if activation.trial is None else Phase.RESUMING
 
 
-def begin_trial(
-    activation: Activation, candidate: SlotRef, *, attempts: int, baseline: Baseline
-) -> Activation:
+def begin_trial(activation: Activation, trial: Trial, *, baseline: Baseline) -> Activation:
     """Return the activation to be durable before the swap."""
+    return replace(activation, generation=activation.generation + 1, trial=trial, baseline=baseline)
+
+
+def with_progress(
+    activation: Activation, *, parts: int, rejects: int, failures: int
+) -> Activation | None:
+    """Return the activation with the trial's counts; None while those on the disk will do.
+
+    An agent that restarts may cost a trial a few passed parts, but no evidence against the model.
+    """
+    trial = activation.trial
+    assert trial is not None
+    is_same = (trial.rejects, trial.consecutive_failures) == (rejects, failures)
+    if is_same and parts - trial.parts < PROGRESS_EVERY_PARTS:
+        return None
+    counts = replace(trial, parts=parts, rejects=rejects, consecutive_failures=failures)
+    return replace(activation, generation=activation.generation + 1, trial=counts)
+
+
+def adopt(activation: Activation, live: SlotRef) -> Activation:
+    """Return the activation, begun anew after a loss, in which what judges is last-known-good."""
     return replace(
         activation,
         generation=activation.generation + 1,
-        trial=Trial(candidate=candidate, attempts=attempts),
-        baseline=baseline,
+        last_known_good=live,
+        has_forgotten=False,
     )
 
 
@@ -103,6 +130,7 @@ def confirm(activation: Activation, *, baseline: Baseline) -> Activation:
         activation,
         generation=activation.generation + 1,
         last_known_good=candidate,
+        has_forgotten=False,
         trial=None,
         baseline=baseline,
         settled_order=candidate.order,
@@ -145,6 +173,10 @@ def is_settled(activation: Activation, *, digest: str, order: str) -> bool:
 
 def is_blocked(activation: Activation, *, digest: str, order: str) -> bool:
     """Tell whether *digest* may not be tried again under *order*: a new order may try it."""
-    was_rolled_back = any(each.digest == digest for each in activation.blocked)
     seen = {each.order for each in activation.blocked if each.digest == digest}
-    return was_rolled_back and (order in seen or order == activation.settled_order)
+    return bool(seen) and (order in seen or order == activation.settled_order)
+
+
+def was_rolled_back(activation: Activation, digest: str | None) -> bool:
+    """Tell whether *digest* was rolled back here, under whatever order."""
+    return any(each.digest == digest for each in activation.blocked)

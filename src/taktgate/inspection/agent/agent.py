@@ -28,6 +28,7 @@ from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
 from taktgate.inspection import control
 from taktgate.inspection.agent.activator import Activator
+from taktgate.inspection.agent.faults import Source
 from taktgate.inspection.agent.report import Reporter, report_of
 from taktgate.inspection.control import JudgeEvent, JudgeStatus
 from taktgate.inspection.judge.signs import Outlet
@@ -83,8 +84,6 @@ class Agent:
         self._clock = clock
         self._reporter = Reporter()
         self._last_notice: bytes | None = None
-        self._error: TypedError | None = None
-        """A fault that concerns no order."""
         self.is_over = False
         """The link cannot recover in this process."""
         self.losses = {"inbox_full": 0, "hub_outbox_full": 0}
@@ -95,9 +94,9 @@ class Agent:
             control.KIND_STATUS: self._judge_status,
         }
 
-    def complain(self, error: TypedError) -> None:
-        """Report *error* as long as no order has an error of its own."""
-        self._error = error
+    def complain(self, source: Source, error: TypedError) -> None:
+        """Report *error* as long as nothing graver is wrong."""
+        self._activator.faults.put(source, error)
 
     def handle(self, event: HubEvent | Datagram) -> None:
         """Take in one event."""
@@ -116,11 +115,11 @@ class Agent:
             self.is_over = True
 
     def tick(self) -> None:
-        """Look for a notice that was lost on its route, and report what changed."""
+        """Look for a new notice, and report what changed."""
         self._look_for_notice()
         self._activator.tick()
         now_ns = self._clock()
-        patch = self._reporter.patch(report_of(self._activator, self._error), now_ns)
+        patch = self._reporter.patch(report_of(self._activator), now_ns)
         if patch is not None:
             self._links.hub.report(patch)
         self._links.figures.state(self._activator, self.losses)
@@ -175,18 +174,21 @@ class Agent:
             if self._lanes.edgehub:
                 self._links.judge.send(control.KIND_LINE, message.payload)
         elif message.input == routes.STAGED.input:
-            self._notice(message.payload)
+            # A hint that there is news, no more: edgeHub may deliver it hours late, when the order
+            # is long withdrawn. What is ordered now, `announced.json` alone says.
+            self._look_for_notice()
         else:
             log.warning("message on an unknown input", extra={"input": message.input})
 
     def _desired(self, twin: DesiredTwin) -> None:
         """Refuse desired properties: there is none, and a silent one would mislead."""
         names = sorted(key for key in twin.document if not key.startswith("$"))
-        self._error = None
+        error = None
         if names:
             message = f"inference has no desired property {names[0]!r}"
             log.warning("desired properties ignored", extra={"names": names})
-            self._error = TypedError(reason="DESIRED", message=message[:500])
+            error = TypedError(reason="DESIRED", message=message[:500])
+        self._activator.faults.put(Source.DESIRED, error)
 
     def _look_for_notice(self) -> None:
         try:
@@ -199,7 +201,11 @@ class Agent:
 
     def _notice(self, payload: bytes) -> None:
         try:
-            self._activator.staged(decode(StagedModel, payload))
+            notice = decode(StagedModel, payload)
         except ContractError as error:
             log.error("notice of a staged model refused", extra={"error": str(error)})
-            self._error = TypedError(reason="STAGED_NOTICE", message=str(error)[:500])
+            fault = TypedError(reason="STAGED_NOTICE", message=str(error)[:500])
+            self._activator.faults.put(Source.NOTICE, fault)
+            return
+        self._activator.faults.clear(Source.NOTICE)
+        self._activator.staged(notice)

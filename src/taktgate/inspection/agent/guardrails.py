@@ -21,14 +21,16 @@ INFERENCE_FAILURE: several parts in a row without a usable answer. Pure: envelop
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import BaseModel, Field
 
-from taktgate.contracts.activation import Baseline
+from taktgate.contracts.activation import Baseline, Trial
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.edge.settings import STRICT
+from taktgate.edge.settings import STRICT, load_yaml
 
+FILE: Final = "guardrails.yaml"
 MAX_H1: Final = 0.9
 MAX_BASELINE: Final = 0.75
 MIN_BASELINE: Final = 0.01
@@ -78,6 +80,15 @@ class GuardrailSettings(BaseModel):
     trial_parts: Annotated[int, Field(ge=10, le=100_000)] = 60
     over_reject: OverRejectSettings = OverRejectSettings()
     inference_failure: InferenceFailureSettings = InferenceFailureSettings()
+
+
+def load_guardrails(config: Path) -> GuardrailSettings:
+    """Return the guardrails that the plant has set.
+
+    Raises:
+        SettingsError: names the file, the field and the rule.
+    """
+    return load_yaml(config / FILE, GuardrailSettings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +147,11 @@ def rejects_beyond(parts: int, rate: float, probability: float) -> int:
 
 
 class TrialWatch:
-    """Follows one trial part by part."""
+    """Follows one trial part by part, from what *so_far* has recorded of it on."""
 
-    def __init__(self, settings: GuardrailSettings, baseline: Baseline) -> None:
+    def __init__(
+        self, settings: GuardrailSettings, baseline: Baseline, so_far: Trial | None = None
+    ) -> None:
         over_reject = settings.over_reject
         self._settings = settings
         self._rate = baseline_rate(baseline, over_reject)
@@ -149,10 +162,16 @@ class TrialWatch:
         self._too_many = rejects_beyond(
             settings.trial_parts, self._rate, over_reject.final_false_alarm
         )
-        self._evidence = 0.0
-        self._failures = 0
-        self.parts = 0
-        self.rejects = 0
+        self.parts = 0 if so_far is None else so_far.parts
+        self.rejects = 0 if so_far is None else so_far.rejects
+        self.failures = 0 if so_far is None else so_far.consecutive_failures
+        """Parts in a row without a usable answer, up to now."""
+
+    @property
+    def _evidence(self) -> float:
+        """Return the log ratio: a sum over parts, so that the counts are all there is to keep."""
+        passes = self.parts - self.rejects
+        return self.rejects * self._on_reject + passes * self._on_accept
 
     @property
     def is_over(self) -> bool:
@@ -166,13 +185,11 @@ class TrialWatch:
             return None
         self.parts += 1
         self.rejects += is_reject
-        self._failures = self._failures + 1 if reason in FAILURES else 0
-        step = self._on_reject if is_reject else self._on_accept
-        self._evidence += step
-        if self._failures >= self._settings.inference_failure.consecutive:
+        self.failures = self.failures + 1 if reason in FAILURES else 0
+        if self.failures >= self._settings.inference_failure.consecutive:
             return Breach(
                 guardrail=Guardrail.INFERENCE_FAILURE,
-                message=f"{self._failures} parts in a row without a usable answer",
+                message=f"{self.failures} parts in a row without a usable answer",
             )
         is_bad_in_the_end = self._evidence > 0 and self.rejects >= self._too_many
         if self._evidence >= self._limit or (self.is_over and is_bad_in_the_end):
@@ -193,5 +210,10 @@ class TrialWatch:
             "suspectRate": round(self._suspect, 4),
             "logRatio": round(self._evidence, 3),
             "limit": round(self._limit, 3),
-            "consecutiveFailures": float(self._failures),
+            "consecutiveFailures": float(self.failures),
         }
+
+
+def counts_of(watch: TrialWatch | None) -> dict[str, float]:
+    """Return the figures of *watch*, none without one."""
+    return {} if watch is None else watch.figures()

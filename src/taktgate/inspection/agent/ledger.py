@@ -1,10 +1,11 @@
-"""The agent's durable memory of models, and what went wrong with the newest order."""
+"""The agent's durable memory of models: as it is on disk, never ahead of it."""
 
 import logging
 from typing import Final, Protocol
 
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.twins import TypedError
+from taktgate.inspection.agent.faults import Faults, Source
 from taktgate.inspection.control import LoadedModel, Proof
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,9 @@ class Memory(Protocol):
 class Ledger:
     """The activation as it is on disk: never ahead of it, never behind."""
 
-    def __init__(self, activation: Activation, memory: Memory) -> None:
+    def __init__(self, activation: Activation, memory: Memory, faults: Faults) -> None:
         self.activation = activation
-        self.error: TypedError | None = None
+        self._faults = faults
         self._memory = memory
         self._proof: Proof | None = None
 
@@ -47,11 +48,11 @@ class Ledger:
             self._memory.write(activation)
         except OSError as error:
             log.error("activation.json cannot be written", extra={"error": str(error)})
-            self.error = TypedError(reason=STATE_WRITE, message=str(error)[:500])
+            fault = TypedError(reason=STATE_WRITE, message=str(error)[:500])
+            self._faults.put(Source.STATE, fault)
             return False
         self.activation = activation
-        if self.error is not None and self.error.reason == STATE_WRITE:
-            self.error = None
+        self._faults.clear(Source.STATE)
         return True
 
     def prove(self, held: LoadedModel | None) -> None:
@@ -72,10 +73,6 @@ class Ledger:
     def refuse(self, order: str, reason: str, message: str) -> None:
         """Say why *order* is not followed; said once in the log, kept for the report."""
         error = TypedError(reason=reason[:64], message=message[:500], order=order)
-        if error != self.error:
+        if error != self._faults.get(Source.ORDER):
             log.warning("order not followed", extra={"order": order, "reason": reason})
-        self.error = error
-
-    def clear(self) -> None:
-        """Forget the error: a newer order is followed."""
-        self.error = None
+        self._faults.put(Source.ORDER, error)

@@ -7,7 +7,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.agent.activator import Activator, counts_of
+from taktgate.inspection.agent.activator import Activator
+from taktgate.inspection.agent.guardrails import counts_of
 from taktgate.inspection.control import JudgeEvent, LoadedModel
 
 _LATENCY_BUCKETS_S: Final = (
@@ -82,10 +83,10 @@ class AgentMetrics:
 
     def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
         """Take note of what is; a scrape reads it from another thread."""
-        status = activator.status
+        status = activator.judge.status
+        self._live = activator.judge.live_model
+        self._is_ready = activator.judge.is_ready
         if status is not None:
-            self._live = activator.model(status.live)
-            self._is_ready = status.is_ready
             self._counters = {**status.counters, **{f"agent_{k}": v for k, v in losses.items()}}
         self._trial = counts_of(activator.watch)
 

@@ -10,6 +10,7 @@ import select
 import sys
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,20 +22,20 @@ from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.clock import SECOND, monotonic_ns
-from taktgate.edge.files import publish
 from taktgate.edge.hub import HubClient, HubEvent
 from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
-from taktgate.edge.places import Places
+from taktgate.edge.places import Places, SettingsError
 from taktgate.edge.process import end_on_sigterm, hold_role
-from taktgate.edge.settings import StationSettings, load_yaml
+from taktgate.edge.settings import StationSettings
 from taktgate.edge.startup import run_process
 from taktgate.inspection import control
-from taktgate.inspection.activation_file import ACTIVATION, EMPTY, ActivationFiles
-from taktgate.inspection.agent.activator import Activator, Command, Surroundings
+from taktgate.inspection.activation_file import ActivationFiles
+from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.agent import Agent, Figures, Links
-from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.agent.faults import Source
+from taktgate.inspection.agent.guardrails import GuardrailSettings, load_guardrails
+from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.control import JudgeEvent, Load, Swap
-from taktgate.inspection.errors import ActivationFileError
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,18 @@ INBOX_CAPACITY: Final = 4096
 TICK_S: Final = 0.25
 AUDIT_TTL_S: Final = float(routes.AUDIT.ttl_s)
 ANNOUNCED: Final = "announced.json"
-Event = HubEvent | Datagram | TypedError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complaint:
+    """A fault of a part of this process that has no other way to tell."""
+
+    source: Source
+    reason: str
+    message: str
+
+
+Event = HubEvent | Datagram | Complaint
 
 
 class Inbox:
@@ -91,14 +103,13 @@ class LateFigures:
 
 def serve(places: Places, settings: StationSettings) -> int:
     """Serve until SIGTERM (0), or until the hub link needs a new process (1)."""
-    guardrails = load_yaml(places.config / "guardrails.yaml", GuardrailSettings)
     stop = threading.Event()
     end_on_sigterm(stop.set)
     with hold_role(places.private / "agent.lock"):
         inbox, figures, hub = Inbox(), LateFigures(), AzureHub()
         lane = LaneInbox(places.private / control.AGENT_SOCKET)
         agent = Agent(
-            _activator(places, guardrails, hub, inbox),
+            _activator(places, hub, inbox),
             links=Links(
                 hub=hub,
                 judge=LaneSender(places.lane / control.JUDGE_SOCKET, Lane.EDGEHUB),
@@ -121,8 +132,9 @@ def _serve(agent: Agent, inbox: Inbox, stop: threading.Event) -> None:
     tick_at_ns = 0
     while not stop.is_set() and not agent.is_over:
         event = inbox.get(max(0.0, (tick_at_ns - monotonic_ns()) / SECOND))
-        if isinstance(event, TypedError):
-            agent.complain(event)
+        if isinstance(event, Complaint):
+            error = TypedError(reason=event.reason, message=event.message[:500])
+            agent.complain(event.source, error)
         elif event is not None:
             agent.handle(event)
         if monotonic_ns() >= tick_at_ns:
@@ -131,9 +143,7 @@ def _serve(agent: Agent, inbox: Inbox, stop: threading.Event) -> None:
             agent.tick()
 
 
-def _activator(
-    places: Places, guardrails: GuardrailSettings, hub: HubClient, inbox: Inbox
-) -> Activator:
+def _activator(places: Places, hub: HubClient, inbox: Inbox) -> Activator:
     commands = LaneSender(places.private / control.CONTROL_SOCKET, Lane.LOCAL)
     files = ActivationFiles(folder=places.state)
 
@@ -156,22 +166,33 @@ def _activator(
         clock=monotonic_ns,
         wall_clock=lambda: datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
-    return Activator(_recall(files, inbox), guardrails, world)
+    return Activator(_recall(files, inbox), _guardrails(places, inbox), world)
+
+
+def _guardrails(places: Places, inbox: Inbox) -> GuardrailSettings:
+    """Return the plant's guardrails, or the defaults: a slip in them must not stop the judge."""
+    try:
+        return load_guardrails(places.config)
+    except SettingsError as error:
+        log.critical("the default guardrails hold", extra={"error": str(error)})
+        inbox.put(Complaint(source=Source.SETTINGS, reason="SETTINGS", message=str(error)))
+        return GuardrailSettings()
 
 
 def _recall(files: ActivationFiles, inbox: Inbox) -> Activation:
-    """Return the activation on disk; one that cannot be read is put aside, said, and begun anew."""
-    try:
-        return files.read()
-    except ActivationFileError as error:
-        log.critical("the station has forgotten its models", extra={"error": str(error)})
-        inbox.put(TypedError(reason="ACTIVATION_FILE", message=str(error)[:500]))
-    try:
-        content = (files.folder / ACTIVATION).read_bytes()
-        publish(files.folder / f"{ACTIVATION}.unreadable", content)
-    except OSError as error:
-        log.error("it cannot be put aside either", extra={"error": str(error)})
-    return EMPTY
+    """Return what the disk still knows; what it does not is said, and put aside."""
+    recalled = files.recall()
+    if recalled.fault is not None:
+        log.critical("activation.json is damaged", extra={"error": recalled.fault})
+        complaint = Complaint(
+            source=Source.ACTIVATION_FILE, reason="ACTIVATION_FILE", message=recalled.fault
+        )
+        inbox.put(complaint)
+        try:
+            files.repair(recalled.activation)
+        except OSError as error:
+            log.error("it cannot be put aside", extra={"error": str(error)})
+    return recalled.activation
 
 
 def _read_lane(lane: LaneInbox, inbox: Inbox, stop: threading.Event) -> None:
@@ -192,7 +213,8 @@ def _serve_metrics(places: Places, figures: LateFigures, inbox: Inbox) -> None:
         )
     except MetricsPortError as error:
         log.error("no metrics", extra={"error": str(error)})
-        inbox.put(TypedError(reason="METRICS_PORT", message=str(error)[:500]))
+        complaint = Complaint(source=Source.METRICS, reason="METRICS_PORT", message=str(error))
+        inbox.put(complaint)
         return
     figures.target = AgentMetrics(metrics.meter)
 

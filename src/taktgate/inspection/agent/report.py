@@ -6,10 +6,13 @@ from typing import Any, Final
 from taktgate import __version__
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import adapter
-from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
+from taktgate.contracts.twins import InspectionPhase, InspectionReported
 from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activation import Phase
-from taktgate.inspection.agent.activator import BLOCKED, Activator, counts_of
+from taktgate.inspection.agent.activator import Activator
+from taktgate.inspection.agent.faults import Source
+from taktgate.inspection.agent.guardrails import counts_of
+from taktgate.inspection.agent.orders import BLOCKED
 
 PROPERTY: Final = "inspection"
 REPORT_EVERY_NS: Final = 1 * SECOND
@@ -22,14 +25,14 @@ _PHASES: Final = {
 }
 
 
-def report_of(activator: Activator, error: TypedError | None = None) -> InspectionReported:
-    """Return what is. *error* is shown when the activation itself has none."""
-    activation, status, candidate = activator.activation, activator.status, activator.candidate
+def report_of(activator: Activator) -> InspectionReported:
+    """Return what is."""
+    activation, candidate = activator.activation, activator.candidate
     order = activation.settled_order if candidate is None else candidate.order
-    if _is_barred(activator) and activator.error is not None:
-        order = activator.error.order
-    good = activation.last_known_good
-    live = activator.model(None if status is None else status.live)
+    refusal = activator.faults.get(Source.ORDER)
+    if _is_barred(activator) and refusal is not None:
+        order = refusal.order
+    good, live = activation.last_known_good, activator.judge.live_model
     return InspectionReported(
         contract=CONTRACT_VERSION,
         code=__version__,
@@ -40,7 +43,7 @@ def report_of(activator: Activator, error: TypedError | None = None) -> Inspecti
         order=order,
         confirmedOrder=None if good is None else good.order,
         lastRollback=activation.blocked[-1] if activation.blocked else None,
-        lastError=activator.error or error,
+        lastError=activator.error,
         guardrail=counts_of(activator.watch) or None,
         provider=None if live is None or live.ready is None else live.ready.provider,
     )
@@ -80,7 +83,9 @@ class Reporter:
 
 
 def _phase(activator: Activator) -> InspectionPhase:
-    """Return the phase in the cloud's words."""
+    """Return the phase in the cloud's words. What a silent judge does is not known, so not said."""
+    if activator.judge.is_silent:
+        return InspectionPhase.NOT_READY
     if activator.phase is not Phase.IDLE:
         return _PHASES[activator.phase]
     activation = activator.activation
@@ -88,14 +93,12 @@ def _phase(activator: Activator) -> InspectionPhase:
     was_rolled_back = bool(blocked) and blocked[-1].order == activation.settled_order
     if was_rolled_back or _is_barred(activator):
         return InspectionPhase.ROLLED_BACK
-    if activator.status is None:
+    if activator.judge.status is None:
         return InspectionPhase.STARTING
-    live = activator.model(activator.status.live)
-    is_up = live is not None and live.ready is not None
-    return InspectionPhase.LIVE if is_up else InspectionPhase.NOT_READY
+    return InspectionPhase.LIVE if activator.judge.is_ready else InspectionPhase.NOT_READY
 
 
 def _is_barred(activator: Activator) -> bool:
     """Tell whether the newest order asks for what was rolled back under it before."""
-    error = activator.error
+    error = activator.faults.get(Source.ORDER)
     return activator.phase is Phase.IDLE and error is not None and error.reason == BLOCKED

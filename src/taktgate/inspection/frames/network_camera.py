@@ -2,6 +2,10 @@
 
 States: closed (until `wake_ns`), connecting, connected. The payload's checksum is computed chunk by
 chunk while it arrives, so it costs nothing at the end.
+
+A camera given by name is looked up once; asking blocks the judge for as long as the resolver
+waits (usually 5 s a try). No part is lost by that, since there is no camera yet, but the beat
+pauses: give the camera's number where names are not served locally.
 """
 
 import errno
@@ -28,6 +32,8 @@ log = logging.getLogger(__name__)
 FIRST_RETRY_NS: Final = 200 * MILLISECOND
 LAST_RETRY_NS: Final = 2 * SECOND
 CONNECT_LIMIT_NS: Final = 2 * SECOND
+LOOKUP_RETRY_NS: Final = 30 * SECOND
+"""Between two questions for an unknown name: the judge stands still while it asks."""
 STALL_LIMIT_NS: Final = 1 * SECOND
 """A frame that has begun and does not go on for so long will not come."""
 MAX_BYTES_A_TURN: Final = 512 * 1024
@@ -87,12 +93,15 @@ class NetworkCamera:
         """Connect, receive or give up, as far as it goes without waiting."""
         if self._socket is None:
             return self._connect(now_ns) if now_ns >= self._wake_ns else []
+        events: list[CameraEvent] = []
         try:
             if not self._is_connected:
-                return self._finish_connecting(self._socket, now_ns)
-            return self._receive(self._socket, now_ns)
+                events += self._finish_connecting(self._socket, now_ns)
+            if self._is_connected:
+                self._receive(self._socket, now_ns, events)
         except (OSError, FrameWireError, CameraProtocolError) as error:
-            return self._fail(error, now_ns)
+            events += self._fail(error, now_ns)
+        return events
 
     def close(self) -> None:
         """Close the connection and give back the slot of a frame half received."""
@@ -111,6 +120,10 @@ class NetworkCamera:
         try:
             self._resolve()
             code = self._socket.connect_ex(self._address)
+        except socket.gaierror as error:
+            events = self._fail(error, now_ns)
+            self._wake_ns = now() + LOOKUP_RETRY_NS  # from here on: asking has taken its time
+            return events
         except OSError as error:
             return self._fail(error, now_ns)
         if code in (0, errno.EINPROGRESS):
@@ -118,7 +131,7 @@ class NetworkCamera:
         return self._fail(OSError(code, errno.errorcode.get(code, "connect")), now_ns)
 
     def _resolve(self) -> None:
-        """Turn a name into a number, once: asking may take its time, but then nothing runs yet.
+        """Turn a name into a number, and keep that for good.
 
         Raises:
             OSError: the name is not known.
@@ -142,10 +155,15 @@ class NetworkCamera:
         self._retry_ns, self._last_reason = FIRST_RETRY_NS, ""
         self._counters["connects"] += 1
         log.info("camera connected", extra={"camera": self._address})
-        return [CameraUp(), *self._receive(connection, now_ns)]
+        return [CameraUp()]
 
-    def _receive(self, connection: socket.socket, now_ns: int) -> list[CameraEvent]:
-        events: list[CameraEvent] = []
+    def _receive(self, connection: socket.socket, now_ns: int, events: list[CameraEvent]) -> None:
+        """Add to *events* what arrives; frames taken before an error stay there with their slots.
+
+        Raises:
+            OSError: the connection is lost.
+            FrameWireError, CameraProtocolError: the camera sends what is no frame of ours.
+        """
         taken = 0
         while taken < MAX_BYTES_A_TURN:
             try:
@@ -162,7 +180,6 @@ class NetworkCamera:
             self._wake_ns = now_ns + STALL_LIMIT_NS
         elif self.wake_ns is not None and now_ns >= self._wake_ns:
             raise CameraProtocolError("a frame stopped half-way")
-        return events
 
     def _room(self) -> memoryview:
         """Return where the next bytes belong."""

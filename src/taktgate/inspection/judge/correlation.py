@@ -1,10 +1,13 @@
 """Which frame shows which part: TriggerIds and frames are paired by time *and* by number.
 
 By time: a frame belongs to a trigger if its exposure began after the trigger can have happened and
-it was complete within the frame window. By number: `TriggerId - frame_id` stays the same as long as
+it was complete within the frame window, which counts from there as well: a trigger that a host in a
+stall saw late must not reach out for the frame of the next. By number: `TriggerId - frame_id` stays the same as long as
 PLC and camera count the same parts. The difference (the *base*) is learnt from one trigger and one
 frame that are alone in their window; from then on both must agree, and whatever contradicts is
-doubt: the parts concerned get no verdict from any frame, and the base is learnt anew.
+doubt: the parts concerned get no verdict from any frame, and the base is learnt anew. So is a jump
+of TriggerId: its interval is long enough for exposures that nobody counted, and those would shift
+the numbering unseen.
 
 The frame window must be shorter than the takt. Where two windows overlap, frames in the overlap are
 doubtful by rule. A pure state machine: no clock, no I/O.
@@ -91,7 +94,7 @@ class Correlator:
     def edge(self, edge: Edge) -> list[Finding]:
         """Take note of a trigger; frames that came before it was seen may match now."""
         findings: list[Finding] = []
-        window = _Window(edge=edge, until_ns=edge.observed_ns + self._window_ns)
+        window = _Window(edge=edge, until_ns=edge.observed_after_ns + self._window_ns)
         for earlier in self._windows:
             taken = earlier.exposure_ns
             if taken is not None and taken >= edge.observed_after_ns:
@@ -99,6 +102,8 @@ class Correlator:
                     (earlier, window), "matched frame is younger than a trigger"
                 )
         self._windows.append(window)
+        if edge.first_id != edge.trigger_id:
+            findings += self._doubt((window,), "TriggerId jumped: its frames cannot be told apart")
         waiting, self._waiting = self._waiting, []
         for frame in waiting:
             findings += self._place(frame)
@@ -145,16 +150,28 @@ class Correlator:
     def _judge_pair(self, window: _Window, frame: Frame, said: int | None) -> list[Finding]:
         """Decide about a frame and an open trigger that time brings together."""
         edge = window.edge
-        if said is None and edge.first_id != edge.trigger_id:
-            why = "TriggerId jumped while the numbering was not known"
-            return [*self._doubt((window,), why), _discarded(frame, why)]
+        if said is None and (rivals := self._rivals(window, frame)):
+            why = "exposed after an older trigger as well, and the numbering is not known"
+            return [*self._doubt((*rivals, window), why), _discarded(frame, why)]
         if said in (None, edge.trigger_id):
             return self._match(window, frame)
-        if said is not None and edge.first_id <= said < edge.trigger_id:
-            return [_discarded(frame, "shows a part that TriggerId jumped over")]
         why = f"by number the frame shows part {said}, by time part {edge.trigger_id}"
         named = tuple(each for each in self._windows if each.edge.trigger_id == said)
         return [*self._doubt((window, *named), why), _discarded(frame, why)]
+
+    def _rivals(self, window: _Window, frame: Frame) -> tuple[_Window, ...]:
+        """Return the other triggers that may have caused the exposure, received in time or not.
+
+        A host that stalls makes a frame late for its own window and stretches the interval of the
+        next trigger back beyond the exposure: only by number can the two then be told apart.
+        """
+        return tuple(
+            each
+            for each in self._windows
+            if each is not window
+            and each.exposure_ns is None
+            and each.edge.observed_after_ns <= frame.exposure_ns <= each.until_ns
+        )
 
     def _match(self, window: _Window, frame: Frame) -> list[Finding]:
         trigger_id = window.edge.trigger_id

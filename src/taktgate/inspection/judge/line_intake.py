@@ -1,5 +1,6 @@
 """Which line states the judge believes: from here, in order, each at most once."""
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -9,6 +10,8 @@ from taktgate.edge.clock import SECOND
 
 MAX_AGE_NS: Final = 10 * SECOND
 """As long as the longest deadline: what is older can decide nothing."""
+MAX_REPLACED: Final = 64
+"""Replaced writers remembered: they start at least 0.5 s apart, so that outlasts MAX_AGE_NS."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class LineIntake:
     counters: dict[str, int] = field(default_factory=dict)
     """Ignored states by cause."""
     newest: LineState | None = None
+    _replaced: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_REPLACED))
 
     def accept(self, payload: bytes, now_ns: int) -> LineState | None:
         """Return the line state in *payload* if it is news, else count why not."""
@@ -32,6 +36,8 @@ class LineIntake:
         if cause is not None:
             self._ignore(cause)
             return None
+        if self.newest is not None and state.writer_start_id != self.newest.writer_start_id:
+            self._replaced.append(self.newest.writer_start_id)
         self.newest = state
         return state
 
@@ -56,7 +62,8 @@ class LineIntake:
             return None
         if state.writer_start_id == newest.writer_start_id:
             return "copy_or_older" if state.sequence <= newest.sequence else None
-        return "old_writer" if state.observed_ns <= newest.observed_ns else None
+        is_replaced = state.writer_start_id in self._replaced
+        return "old_writer" if is_replaced or state.observed_ns <= newest.observed_ns else None
 
     def _ignore(self, cause: str) -> None:
         self.counters[cause] = self.counters.get(cause, 0) + 1

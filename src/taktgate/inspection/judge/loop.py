@@ -15,7 +15,7 @@ from taktgate.contracts.outcome import Lane
 from taktgate.edge.clock import MILLISECOND, SECOND, monotonic_ns
 from taktgate.edge.lane import LaneInbox
 from taktgate.inspection import control
-from taktgate.inspection.control import Drop, Happening, JudgeStatus, Load, Ready, Swap
+from taktgate.inspection.control import Drop, Happening, JudgeStatus, Load, Ready, Refused, Swap
 from taktgate.inspection.frames.camera import CameraEvent, CameraUp, Frame, FrameSource
 from taktgate.inspection.frames.ring import FrameRing
 from taktgate.inspection.judge.line_intake import LineIntake
@@ -83,6 +83,8 @@ class JudgeLoop:
         self._is_camera_up = False
         self._camera_reason = "camera not connected yet"
         self._is_first_part_due = False
+        self._leaving: set[str] = set()
+        """Models to be dropped as soon as no part waits for their runner."""
         self._beat_due_ns = 0
         self._status_due_ns = 0
         self._is_stopping = False
@@ -186,21 +188,22 @@ class JudgeLoop:
             if isinstance(event, Answered):
                 self._act(self._judge.answer(event.runner, event.answer, self._clock()))
             elif isinstance(event, CameUp):
-                self._judge.runner_ready(event.runner, event.ready)
+                self._act(self._judge.runner_ready(event.runner, event.ready, now_ns))
                 self._signs.tell(Happening.READY, digest=event.ready.model.digest)
                 warn_of_shortcomings(event.ready)
-            elif isinstance(event, TurnedDown):
-                self._turn_down(event)
             else:
                 self._act(self._judge.runner_gone(event.runner, now_ns))
-                self._report_loss(event)
+                self._report_end(event)
 
-    def _turn_down(self, event: TurnedDown) -> None:
+    def _report_end(self, event: TurnedDown | WentDown) -> None:
+        if isinstance(event, TurnedDown):
+            self._tell_refused(event.digest, event.refused)
+        else:
+            self._report_loss(event)
+
+    def _tell_refused(self, digest: str, refused: Refused) -> None:
         self._signs.tell(
-            Happening.REFUSED,
-            digest=event.digest,
-            reason=event.refused.reason,
-            message=event.refused.message,
+            Happening.REFUSED, digest=digest, reason=refused.reason, message=refused.message
         )
 
     def _report_loss(self, event: WentDown) -> None:
@@ -235,6 +238,7 @@ class JudgeLoop:
             raise ContractError("command", "kind", f"must be load, swap or drop, got {kind!r}")
 
     def _load(self, load: Load, now_ns: int) -> None:
+        self._leaving.discard(load.digest)
         refused = self._pool.load(
             load,
             proven_fingerprint=None,
@@ -242,7 +246,7 @@ class JudgeLoop:
             now_ns=now_ns,
         )
         if refused is not None:
-            self._turn_down(TurnedDown(digest=load.digest, refused=refused))
+            self._tell_refused(load.digest, refused)
         self._signs.has_news = True
 
     def _swap(self, digest: str, now_ns: int) -> None:
@@ -256,6 +260,7 @@ class JudgeLoop:
                 message="only a model whose runner is ready can become live",
             )
             return
+        self._leaving.discard(digest)
         self._is_first_part_due = True
         actions = self._judge.swap(digest, now_ns)
         log.info("model is live from the next part on", extra={"digest": digest})
@@ -266,15 +271,26 @@ class JudgeLoop:
         if self._judge.live == digest:
             log.error("the live model cannot be dropped", extra={"digest": digest})
             return
-        runner = self._pool.drop(digest)
-        if runner is not None:
-            self._act(self._judge.runner_gone(runner, now_ns))
-        self._signs.has_news = True
+        self._leaving.add(digest)
+        self._let_go(now_ns)
+
+    def _let_go(self, now_ns: int) -> None:
+        """Drop what is to be dropped, but not the runner whose answer a part still waits for."""
+        for digest in list(self._leaving):
+            runner = self._pool.runner(digest)
+            if runner is not None and self._judge.has_part(runner):
+                continue  # it ends with an answer, the runner's death or the decision deadline
+            self._leaving.discard(digest)
+            self._pool.drop(digest)
+            if runner is not None:
+                self._act(self._judge.runner_gone(runner, now_ns))
+            self._signs.has_news = True
 
     def _tend(self) -> None:
         """Keep the deadlines, replace runners, send beat and status."""
         now_ns = self._clock()
         self._act(self._judge.tick(now_ns))
+        self._let_go(now_ns)
         self._on_runner_events(self._pool.tick(self._judge.live, now_ns), now_ns)
         has_news, self._signs.has_news = self._signs.has_news, False
         if has_news or now_ns >= self._beat_due_ns:
@@ -321,9 +337,14 @@ class JudgeLoop:
             return False, f"the live model is {self._pool.state(live) or 'not loaded'}"
         if not self._is_camera_up:
             return False, f"no camera: {self._camera_reason}"[:200]
-        if not self._intake.is_fresh(now_ns, LINE_LIMIT_NS):
+        if self._ring.free == 0:
+            return False, "no free slot for a frame"
+        if not self._is_line_fresh(now_ns):
             return False, "no line state from the PLC writer"
         return True, ""
+
+    def _is_line_fresh(self, now_ns: int) -> bool:
+        return self._intake.is_fresh(now_ns, LINE_LIMIT_NS)
 
     def _status(self, now_ns: int) -> JudgeStatus:
         is_ready, reason = self._health(now_ns)
@@ -333,7 +354,7 @@ class JudgeLoop:
             models=self._pool.models(),
             is_ready=is_ready,
             reason=reason,
-            is_enabled=self._judge.is_enabled,
+            is_enabled=self._judge.is_enabled if self._is_line_fresh(now_ns) else None,
             counters=self._counters(),
         )
 

@@ -64,7 +64,7 @@ def open_part(state: LineState, trigger_id: int, timing: Timing) -> Part:
         trigger_id=trigger_id,
         plc_epoch=state.plc_epoch,
         trigger_ns=trigger_ns,
-        frame_by_ns=state.observed_ns + timing.frame_window_ns,
+        frame_by_ns=state.observed_after_ns + timing.frame_window_ns,
         decide_by_ns=deadline_ns - timing.decision_reserve_ns,
         deadline_ns=deadline_ns,
     )

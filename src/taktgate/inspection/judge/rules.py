@@ -165,9 +165,18 @@ class Judge:
         """Take note that the camera was lost or has come back: it may count anew."""
         return self._apply(self._correlator.reset("camera connection changed"), now_ns)
 
-    def runner_ready(self, runner: int, ready: Ready) -> None:
-        """Take note that *runner* can judge."""
+    def has_part(self, runner: int) -> bool:
+        """Tell whether a part still waits for the answer of *runner*."""
+        seat = self._seats.get(runner)
+        return seat is not None and seat.flight is not None and not seat.flight.part.is_closed
+
+    def runner_ready(self, runner: int, ready: Ready, now_ns: int) -> list[Action]:
+        """Take note that *runner* can judge; a model has one runner, so any before it is gone."""
+        digest = ready.model.digest
+        before = [each.runner for each in self._seats.values() if each.ready.model.digest == digest]
         self._seats[runner] = _Seat(runner=runner, ready=ready)
+        gone = [action for each in before for action in self.runner_gone(each, now_ns)]
+        return gone + self._feed(now_ns)
 
     def runner_gone(self, runner: int, now_ns: int) -> list[Action]:
         """Take note that *runner* is no more; its part gets no decision, at once."""

@@ -22,24 +22,25 @@ class RunnerLink:
     def __init__(self, assignment: Assignment, ring: FrameRing) -> None:
         """Start the process and tell it what to load.
 
+        A process that cannot be told, since it has died already, is no error here: `receive` says
+        that it is gone.
+
         Raises:
-            OSError: no process or socket is to be had.
+            OSError: no process or socket is to be had; nothing is left behind.
         """
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket.setblocking(False)
         with theirs:
-            ours.setblocking(False)
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", _MODULE, str(theirs.fileno())],
-                env={
-                    **os.environ,
-                    PARENT_VARIABLE: str(os.getpid()),
-                    "ORT_DISABLE_TELEMETRY": "1",
-                },
-                pass_fds=[theirs.fileno()],
-            )
-        self._socket = ours
+            try:
+                self._process = _popen(theirs)
+            except OSError:
+                self._socket.close()
+                raise
         message = doorbell.ASSIGNMENT + encode(assignment)
-        socket.send_fds(ours, [message], [ring.fileno()])
+        try:
+            socket.send_fds(self._socket, [message], [ring.fileno()])
+        except OSError:
+            self._socket.shutdown(socket.SHUT_RDWR)
 
     @property
     def pid(self) -> int:
@@ -79,3 +80,11 @@ class RunnerLink:
     def reap(self) -> bool:
         """Return True once the process is gone; never waits for it."""
         return self._process.poll() is not None
+
+
+def _popen(theirs: socket.socket) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-m", _MODULE, str(theirs.fileno())],
+        env={**os.environ, PARENT_VARIABLE: str(os.getpid()), "ORT_DISABLE_TELEMETRY": "1"},
+        pass_fds=[theirs.fileno()],
+    )

@@ -1,7 +1,8 @@
 """The runners of one judge: started, watched, replaced. One process per loaded model.
 
-A runner that dies is started again: at once the first time, then with growing pauses. A model whose
-runner keeps dying is given up after a few tries, unless it is the live one: that is tried for ever.
+A runner that dies is started again: at once the first time, then with growing pauses. One that
+could not even be started counts as dead and is never tried again at once. A model whose runner
+keeps dying is given up after a few tries, unless it is the live one: that is tried for ever.
 """
 
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ LOAD_LIMIT_NS: Final = 60 * SECOND
 REFUSED_RETRY_NS: Final = 5 * SECOND
 _FIRST_PAUSE_NS: Final = 100 * MILLISECOND
 _LONGEST_PAUSE_NS: Final = 5 * SECOND
+_MAX_DOUBLINGS: Final = 16
 _CALM_NS: Final = 30 * SECOND
 """A runner that lived so long starts with a clean record."""
 
@@ -63,8 +65,9 @@ class Answered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnedDown:
-    """A runner will not judge with its model."""
+    """A runner will not judge with its model, and is no more."""
 
+    runner: int
     digest: str
     refused: Refused
 
@@ -141,6 +144,11 @@ class RunnerPool:
         post = None if digest is None else self._posts.get(digest)
         return None if post is None else post.state
 
+    def runner(self, digest: str) -> int | None:
+        """Return the number of the runner that serves the model, None while there is none."""
+        post = self._posts.get(digest)
+        return None if post is None or post.link is None else post.runner
+
     def load(
         self, load: Load, *, proven_fingerprint: str | None, at_idle_priority: bool, now_ns: int
     ) -> Refused | None:
@@ -203,7 +211,7 @@ class RunnerPool:
             if post.state is RunnerState.REFUSED and digest == live and is_retry_due:
                 post.state = RunnerState.WAITING
             if post.state is RunnerState.WAITING and now_ns >= post.start_at_ns:
-                self._start(post, now_ns)
+                events += self._start(post, now_ns)
             if post.state is RunnerState.LOADING and now_ns - post.since_ns > LOAD_LIMIT_NS:
                 post.killed_why = "loading took too long"
                 events.append(self._lose(post, now_ns))
@@ -217,7 +225,7 @@ class RunnerPool:
     def _find(self, runner: int) -> Post | None:
         return next((post for post in self._posts.values() if post.runner == runner), None)
 
-    def _start(self, post: Post, now_ns: int) -> None:
+    def _start(self, post: Post, now_ns: int) -> list[RunnerEvent]:
         terms = self._terms
         assignment = Assignment(
             directory=str(terms.slots / post.load.slot),
@@ -230,8 +238,13 @@ class RunnerPool:
             at_idle_priority=post.at_idle_priority,
         )
         self._last_runner += 1
-        post.runner, post.link = self._last_runner, RunnerLink(assignment, self._ring)
+        post.runner = self._last_runner
         post.state, post.since_ns, post.killed_why = RunnerState.LOADING, now_ns, ""
+        try:
+            post.link = RunnerLink(assignment, self._ring)
+        except OSError as error:
+            return [self._lose(post, now_ns, start_error=f"its process cannot start: {error}")]
+        return []
 
     def _understand(self, post: Post, message: bytes, now_ns: int) -> list[RunnerEvent]:
         kind = message[:1]
@@ -253,23 +266,22 @@ class RunnerPool:
         self._end(post)
         post.state, post.refused, post.ready = RunnerState.REFUSED, refused, None
         post.since_ns = now_ns
-        return TurnedDown(digest=post.load.digest, refused=refused)
+        return TurnedDown(runner=post.runner, digest=post.load.digest, refused=refused)
 
-    def _lose(self, post: Post, now_ns: int) -> RunnerEvent:
+    def _lose(self, post: Post, now_ns: int, *, start_error: str = "") -> RunnerEvent:
         """Take the end of a runner in, and decide when the next one starts."""
         self._end(post)
         was_up = post.state is RunnerState.READY
         is_calm = was_up and now_ns - post.since_ns > _CALM_NS
         post.failures = 1 if is_calm else post.failures + 1
         post.deaths += 1
-        why = post.killed_why or "its process ended"
+        post.ready = None
+        why = start_error or post.killed_why or "its process ended"
         if post.failures >= MAX_TRIES and post.load.digest != self._live:
             return self._turn_down(post, Refused(reason="DIED", message=why[:500]), now_ns)
-        pause_ns = 0
-        if post.failures > 1:
-            pause_ns = min(_FIRST_PAUSE_NS << (post.failures - 2), _LONGEST_PAUSE_NS)
         post.state, post.since_ns = RunnerState.WAITING, now_ns
-        post.start_at_ns = now_ns + pause_ns
+        is_at_once = post.failures == 1 and not start_error
+        post.start_at_ns = now_ns + (0 if is_at_once else _pause_ns(post.failures))
         post.at_idle_priority = post.at_idle_priority and not was_up
         return WentDown(
             runner=post.runner,
@@ -283,3 +295,9 @@ class RunnerPool:
             post.link.close()
             self._ending.append(post.link)
             post.link = None
+
+
+def _pause_ns(failures: int) -> int:
+    """Return how long to wait after so many failures in a row."""
+    doublings = min(max(0, failures - 2), _MAX_DOUBLINGS)
+    return min(_FIRST_PAUSE_NS << doublings, _LONGEST_PAUSE_NS)
