@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from pycomm3 import LogixDriver
 
 from taktgate.plc.encoding import unpack
 from taktgate.plc.errors import ContractMismatchError, LinkDeadError, LinkRefusedError
@@ -98,7 +99,7 @@ def test_command_and_echo_come_in_one_read(link: LogixLink, memory: TagMemory) -
     assert reading.command == Command(
         plc_heartbeat=0, trigger_id=4714, deadline_ms=150, enable=True
     )
-    assert reading.echo == StatusEcho(boot_id=77, last_seq=9)
+    assert reading.echo == StatusEcho(boot_id=77, heartbeat=5, last_seq=9)
     assert link.read(echo=False).echo is None
 
 
@@ -150,6 +151,14 @@ def test_nobody_at_the_address_is_a_refusal() -> None:
 def test_an_address_that_is_none_is_a_refusal() -> None:
     with pytest.raises(LinkRefusedError, match="Invalid port"):
         LogixLink("127.0.0.1:many", reply_timeout_s=0.1).open()
+
+
+def test_tags_of_an_unforeseen_shape_are_a_refusal_and_no_crash(
+    controller: LogixThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LogixDriver, "tags", {"VIS01_Result": {"tag_type": "struct"}})
+    with pytest.raises(LinkRefusedError, match="tags: KeyError"):
+        LogixLink(controller.address, reply_timeout_s=REPLY_TIMEOUT_S).open()
 
 
 def with_score_as_dint(tag: Tag) -> Tag:

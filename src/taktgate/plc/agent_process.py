@@ -10,23 +10,11 @@ from taktgate.contracts.outcome import Lane
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.clock import monotonic_ns
 from taktgate.edge.lane import LaneInbox, LaneSender
-from taktgate.edge.logs import set_up_logging
 from taktgate.edge.metrics import MetricsPortError, serve_metrics
-from taktgate.edge.module import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
-from taktgate.edge.process import (
-    OrphanedError,
-    RoleTakenError,
-    die_with_parent,
-    end_on_sigterm,
-    hold_role,
-)
-from taktgate.edge.settings import (
-    Places,
-    SettingsError,
-    StationSettings,
-    load_station,
-    places_from,
-)
+from taktgate.edge.places import Places
+from taktgate.edge.process import end_on_sigterm, hold_role
+from taktgate.edge.settings import StationSettings
+from taktgate.edge.startup import run_process
 from taktgate.plc.agent import Agent, AgentSetup
 from taktgate.plc.mailbox import HubMailbox
 from taktgate.plc.outlets import AGENT_SOCKET, WRITER_SOCKET
@@ -34,7 +22,6 @@ from taktgate.plc.writer_metrics import WriterMetrics
 
 log = logging.getLogger(__name__)
 
-EXIT_BUG: Final = 1
 EXIT_NO_METRICS: Final = 5
 EXIT_LINK_FATAL: Final = 6
 _TURN_S: Final = 0.25
@@ -77,7 +64,6 @@ def run_agent(places: Places, station: StationSettings) -> int:
 
     Raises:
         RoleTakenError: another process is the agent of this module.
-        MetricsPortError: the metrics endpoint cannot be had.
     """
     with ExitStack() as held:
         held.enter_context(hold_role(places.private / "agent.lock"))
@@ -92,9 +78,13 @@ def run_agent(places: Places, station: StationSettings) -> int:
             writer=LaneSender(places.lane / WRITER_SOCKET, Lane.EDGEHUB),
             clock=monotonic_ns,
         )
-        metrics = serve_metrics(
-            "plc_writer", address=places.metrics_address, port=places.metrics_port
-        )
+        try:
+            metrics = serve_metrics(
+                "plc_writer", address=places.metrics_address, port=places.metrics_port
+            )
+        except MetricsPortError as error:
+            log.critical("refusing to start: %s", error)
+            return EXIT_NO_METRICS
         held.callback(metrics.close)
         agent.count_with(WriterMetrics(metrics.meter, status=agent.status, losses=agent.losses))
         loop = AgentLoop(agent, inbox=inbox, mailbox=mailbox)
@@ -104,26 +94,5 @@ def run_agent(places: Places, station: StationSettings) -> int:
         return loop.run()
 
 
-def main() -> int:
-    """Start the agent process; return its exit code."""
-    set_up_logging("plc_writer/agent")
-    try:
-        die_with_parent()
-        places = places_from()
-        return run_agent(places, load_station(places.station_file))
-    except SettingsError as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_BAD_SETTINGS
-    except (RoleTakenError, OrphanedError) as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_ROLE_TAKEN
-    except MetricsPortError as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_NO_METRICS
-    except Exception:
-        log.exception("the agent failed; parts go on without it")
-        return EXIT_BUG
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("plc_writer/agent", run_agent))

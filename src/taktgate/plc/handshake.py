@@ -5,9 +5,9 @@
     time    ──► a part without a verdict is decided by the writer
     due     ──► results to write; `confirmed` or `link_lost` says what became of them
 
-Only `verdict` can bring a PASS about, only for an OPEN part, and `due` looks at clock and epoch once
-more before it goes out. A PASS that went out is taken back by any contradiction while the PLC may
-not have acted on it; after that nothing is written, and the record says what is known.
+Only `verdict` can bring a PASS about, only for an OPEN part, and `due` looks at clock and epoch
+once more before it goes out. A contradiction takes a PASS back for as long as the PLC may wait for
+its deadline; after that nothing is written, and the record says what is known.
 """
 
 from collections import Counter

@@ -59,9 +59,7 @@ class PartRing:
         """Forget all parts: their numbers mean others from now on."""
         self._slots.clear()
 
-    def report(
-        self, part: Part, now_ns: int, *, written: bool, is_measured: bool = True
-    ) -> None:
+    def report(self, part: Part, now_ns: int, *, written: bool, is_measured: bool = True) -> None:
         """Record what became of *part*. A part may be reported again: the last word counts.
 
         *is_measured* is False when nobody saw when the PLC took the result.

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Callable
 
-from taktgate.plc.errors import ContractMismatchError, ForeignWriterError, LinkError
+from taktgate.plc.errors import ContractMismatchError, LinkError
 from taktgate.plc.handshake import Handshake
 from taktgate.plc.line import LineReporter
 from taktgate.plc.link import TagLink
 from taktgate.plc.outlets import Outlets
+from taktgate.plc.ownership import Ownership
 from taktgate.plc.reconnect import MISMATCH_DELAY_NS, Backoff
 from taktgate.plc.status import HEARTBEAT_NS, StatusBoard
 from taktgate.plc.tags import WriterState
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 _WRITE_ROUNDS = 2
 """A PASS that was confirmed too late is overruled at once; nothing overrules that."""
+_WAITING = "VIS01_Sts holds another BootId: watching whether its heartbeat moves"
 
 
 class Session:
@@ -39,6 +41,7 @@ class Session:
         self._outlets = outlets
         self._clock = clock
         self._backoff = backoff
+        self._owner = Ownership(board.boot_id)
         self._open_due_ns = 0
         self._has_been_open = False
         self._restart_reads()
@@ -47,11 +50,16 @@ class Session:
         self.error = ""
         """Why there is no session, in words."""
 
+    @property
+    def may_write(self) -> bool:
+        """True while a session is open and the controller's tags are ours to write."""
+        return self.is_open and self._owner.may_write
+
     def tick(self) -> None:
         """Open the session if it is time, read the command, write what is due.
 
         Raises:
-            ForeignWriterError: another writer has written our status tag.
+            ForeignWriterError: another writer writes our status tag.
         """
         if not self.is_open and self._clock() >= self._open_due_ns:
             self._open()
@@ -60,13 +68,14 @@ class Session:
         try:
             self._read()
             self._rules.tick(self._clock())
-            self._write_due()
+            if self.may_write:
+                self._write_due()
         except LinkError as error:
             self._lose(error)
 
     def flush(self) -> None:
         """Write the results that became due between two ticks."""
-        if not self.is_open or not self._rules.has_due:
+        if not self.may_write or not self._rules.has_due:
             return
         try:
             self._write_due()
@@ -75,15 +84,16 @@ class Session:
 
     def end(self) -> None:
         """Say goodbye: Ready = 0, Online = 0, then close in good order."""
-        if self.is_open:
-            now_ns = self._clock()
-            records = self._rules.due(now_ns)
+        if self.may_write:
             try:
-                self._link.write(records, self._board.record(now_ns, stopping=True))
+                self._write_once(stopping=True)
+                if self._rules.has_due:
+                    self._write_once(stopping=True)
             except LinkError as error:
                 self._lose(error)
                 return
-            self._rules.confirmed(records, self._clock())
+        # Whatever could not be written is on record all the same.
+        self._rules.link_lost(self._clock())
         self._link.close(abort=False)
         self.is_open = False
 
@@ -109,6 +119,7 @@ class Session:
         self._has_been_open = self.is_open = True
         self._backoff.opened(self._clock())
         self._restart_reads()
+        self._owner.session_opened()
         self._rules.session_opened()
         self.state, self.error = WriterState.RUN, ""
         log.info("session with the controller is open")
@@ -131,15 +142,15 @@ class Session:
     def _restart_reads(self) -> None:
         self._read_began_ns: int | None = None
         self._echo_due_ns = 0
-        self._has_written = False
 
     def _read(self) -> None:
         began_ns = self._clock()
-        wants_echo = began_ns >= self._echo_due_ns
+        wants_echo = began_ns >= self._echo_due_ns or not self._owner.may_write
         reading = self._link.read(echo=wants_echo)
         now_ns = self._clock()
         if reading.echo is not None:
-            self._check_owner(reading.echo.boot_id)
+            self._owner.observe(reading.echo, now_ns)
+            self.error = "" if self._owner.may_write else _WAITING
             self._rules.continue_sequence(reading.echo.last_seq)
             self._echo_due_ns = began_ns + HEARTBEAT_NS
         after_ns = began_ns if self._read_began_ns is None else self._read_began_ns
@@ -155,17 +166,15 @@ class Session:
         if state is not None:
             self._outlets.line(state)
 
-    def _check_owner(self, found: int) -> None:
-        """Accept our own id, and 0: the PLC's program clears the tag when it starts."""
-        if self._has_written and found not in (self._board.boot_id, 0):
-            raise ForeignWriterError(self._board.boot_id, found)
-
     def _write_due(self) -> None:
         for _ in range(_WRITE_ROUNDS):
-            now_ns = self._clock()
-            if not self._rules.has_due and not self._board.is_due(now_ns):
+            if not self._rules.has_due and not self._board.is_due(self._clock()):
                 return
-            records = self._rules.due(now_ns)
-            self._link.write(records, self._board.record(now_ns))
-            self._has_written = True
-            self._rules.confirmed(records, self._clock())
+            self._write_once()
+
+    def _write_once(self, *, stopping: bool = False) -> None:
+        now_ns = self._clock()
+        records = self._rules.due(now_ns)
+        self._link.write(records, self._board.record(now_ns, stopping=stopping))
+        self._owner.wrote()
+        self._rules.confirmed(records, self._clock())

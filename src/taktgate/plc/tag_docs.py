@@ -23,16 +23,16 @@ _REASONS: Final = {
     Reason.NONE: "a decision was made",
     Reason.TIMEOUT: "the judge had no answer at its decision deadline",
     Reason.NO_FRAME: "the camera sent nothing for this part",
-    Reason.FRAME_MISMATCH: "frame and TriggerId could not be matched without doubt",
+    Reason.FRAME_MISMATCH: "frame and TriggerId do not belong together without doubt",
     Reason.UNCERTAIN: "the score lies in the model's uncertain band",
     Reason.NON_FINITE: "the model answered NaN or infinity",
     Reason.MODEL_ERROR: "the model failed",
     Reason.NOT_READY: "no verified model is live, or the line is not enabled",
     Reason.SKIPPED: "TriggerId jumped over this part",
-    Reason.RESTARTED: "the part was open while the writer was away",
+    Reason.RESTARTED: "the part came, or was open, while the writer was away",
     Reason.NO_VERDICT: "the judge stayed silent until the writer had to answer",
     Reason.CONFLICT: "two different verdicts came for one part",
-    Reason.CONTRACT: "the judge speaks another contract version",
+    Reason.CONTRACT: "the judge speaks another contract version, or says what only the writer may",
     Reason.EXPIRED: "the verdict came too late (Decision 4)",
     Reason.SILENT: "never written: the PLC's own word for a part without a valid result",
 }
@@ -54,22 +54,57 @@ together. Each side writes only its own tags. All members are DINT, REAL or BOOL
 string parsing.
 
 The result of a part lies in slot `TriggerId AND {RESULT_SLOTS - 1}`: {RESULT_SLOTS} parts may be
-in flight, in any order. The rest state of the gate is reject; a part may pass only if, at the
-gate, on a copy (CPS) of its slot:
+in flight, in any order. The rest state of the gate is reject.
+
+## What the PLC's program has to do
+
+This is the program that the stand-in runs (`src/taktgate/standin/line/`) and that the writer is
+tested with. Looking at the slot only once, at the gate, is not the same: a PASS that came after the
+deadline would look like one in time.
 
 ```
-AcceptPart := CommOk AND VIS01_Sts.Ready AND R.Valid AND (R.SeqBegin = R.SeqEnd)
-              AND (R.TriggerId = PartId) AND (R.Decision = 1) AND R.Pass
-              AND NOT R.Reject AND NOT R.Late AND NOT DeadlineTmr.DN;
-RejectOut := NOT AcceptPart;
+(* 1  Each scan, first. Logix tags are retentive, so the first scan clears what was left. *)
+IF S:FS THEN
+    FOR i := 0 TO {RESULT_SLOTS - 1} DO VIS01_Result[i].Valid := 0; END_FOR;
+END_IF;
+CommOk := HbSeen AND NOT HbTmr.DN;
+    (* HbTmr: preset 400 ms, restarted by each change of VIS01_Sts.Heartbeat;
+       HbSeen: set by its first change since the first scan *)
+
+(* 2  Each scan, for each part P on the line, until P.DeadlineTmr.DN was set a scan before. *)
+CPS(VIS01_Result[P.Id AND {RESULT_SLOTS - 1}], R, 1);
+IsWhole := R.Valid AND (R.SeqBegin = R.SeqEnd) AND (R.TriggerId = P.Id)
+           AND (R.Decision >= 1) AND (R.Decision <= 4);
+IsPass := (R.Decision = 1) AND R.Pass AND NOT R.Reject AND NOT R.Late;
+IF IsWhole AND IsPass AND CommOk AND VIS01_Sts.Ready AND NOT P.DeadlineTmr.DN THEN
+    P.Accept := 1;                      (* latched *)
+END_IF;
+IF IsWhole AND NOT IsPass THEN
+    P.Rejected := 1;                    (* for good: no later PASS undoes it *)
+END_IF;
+IF P.Rejected THEN P.Accept := 0; END_IF;
+IF IsWhole AND NOT P.DeadlineTmr.DN THEN
+    VIS01_Cmd.AckSeq := R.SeqEnd;
+END_IF;
+
+(* 3  At the gate. *)
+RejectOut := NOT (P.Accept AND CommOk);
+
+(* 4  When a part comes, last in the scan, in this order. *)
+P.Id := VIS01_Cmd.TriggerId + 1;
+P.Accept := 0; P.Rejected := 0;         (* and restart P.DeadlineTmr, preset DeadlineMs *)
+VIS01_Result[P.Id AND {RESULT_SLOTS - 1}].Valid := 0;
+VIS01_Cmd.TriggerId := P.Id;            (* then the camera's trigger output *)
 ```
 
-`CommOk` is a timer (preset 400 ms) on a changing `VIS01_Sts.Heartbeat`. Logix tags are retentive:
-clear `Valid` of all slots on the first scan, and of its slot when a part is triggered. Write
-`TriggerId` before the camera's trigger output; 0 means that there has been no part yet.
+Clearing `Valid` is the only thing that the PLC writes into a tag of the vision side. TriggerId 0
+means that there has been no part yet. `AckSeq` is the second confirmation: when the reply to the
+write of a PASS was lost or late, the writer takes the part as passed if AckSeq names that result,
+and else takes the PASS back while the deadline may still run.
 
-`VIS01_Sts.BootId` tells who writes. A writer that reads another id than its own after it has
-written stops; 0 is taken for the PLC's own first scan.
+`VIS01_Sts.BootId` tells who writes. A writer that finds another id than its own watches the
+heartbeat for 300 ms before its first write, and writes only if it stands still; after its first
+write another id ends it. 0 is nobody's: the PLC's own first scan.
 """
 
 

@@ -17,11 +17,13 @@ from taktgate.plc.outlets import Outlets
 from taktgate.plc.reconnect import Backoff
 from taktgate.plc.session import Session
 from taktgate.plc.status import StatusBoard, WriterStatus, state_of
-from taktgate.plc.tags import StatusError
+from taktgate.plc.tags import StatusError, WriterState
 from taktgate.plc.watch import BeatWatch
 
 _DATAGRAMS_PER_TURN: Final = 64
 """A flood at the inbox may not keep the loop from its tick."""
+_DRAIN_NS: Final = 2 * MILLISECOND
+"""What the inbox gets of a turn even when the next tick is overdue: good messages take 0.1 ms."""
 _STATUS_NS: Final = SECOND
 
 
@@ -124,12 +126,18 @@ class Writer:
         self._tell_status()
 
     def _drain(self) -> None:
-        """Take in what waits, then write: two verdicts for one part meet before either is out."""
+        """Take in what waits, then write: two verdicts for one part meet before either is out.
+
+        By number and by time: a message that cannot be read may cost as much as fifty good ones.
+        """
+        until_ns = max(self._next_tick_ns, self._clock() + _DRAIN_NS)
         for _ in range(_DATAGRAMS_PER_TURN):
             datagram = self._around.inbox.receive()
             if datagram is None:
                 break
             self._intake.accept(datagram, self._clock())
+            if self._clock() >= until_ns:
+                break
         self._session.flush()
 
     def _plan_next_tick(self) -> None:
@@ -145,6 +153,7 @@ class Writer:
     def _hand_over_outcomes(self) -> None:
         for outcome in self._rules.take_outcomes():
             self._around.outlets.outcome(outcome)
+        self._around.outlets.hand_over()
 
     def _tell_status(self) -> None:
         now_ns = self._clock()
@@ -157,7 +166,9 @@ class Writer:
     def status(self, now_ns: int) -> WriterStatus:
         """Return how the writer is."""
         session, error = self._session, self._board.error(now_ns)
-        state = state_of(error) if session.is_open else session.state
+        state = session.state
+        if session.is_open:
+            state = state_of(error) if session.may_write else WriterState.CONNECTING
         return WriterStatus(
             contract=CONTRACT_VERSION,
             writer_start_id=self._setup.writer_start_id,
@@ -166,7 +177,7 @@ class Writer:
             controller=self._setup.controller,
             is_realtime=self._setup.is_realtime,
             is_connected=session.is_open,
-            is_ready=session.is_open and error is StatusError.NONE,
+            is_ready=session.may_write and error is StatusError.NONE,
             has_fault=self._rules.has_fault,
             reconnects=self._board.reconnects,
             judge_restarts=self._beats.judge_restarts,

@@ -3,6 +3,7 @@
 import logging
 import re
 import select
+import signal
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,23 +15,10 @@ from taktgate.contracts.outcome import Lane, Outcome
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns, new_epoch, new_start_id
 from taktgate.edge.lane import LaneInbox, LaneSender
-from taktgate.edge.logs import set_up_logging
-from taktgate.edge.module import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
-from taktgate.edge.process import (
-    OrphanedError,
-    RoleTakenError,
-    die_with_parent,
-    end_on_sigterm,
-    hold_role,
-    take_realtime_priority,
-)
-from taktgate.edge.settings import (
-    Places,
-    SettingsError,
-    StationSettings,
-    load_station,
-    places_from,
-)
+from taktgate.edge.places import Places
+from taktgate.edge.process import end_on_sigterm, hold_role, take_realtime_priority
+from taktgate.edge.settings import StationSettings
+from taktgate.edge.startup import run_process
 from taktgate.plc.admission import Place
 from taktgate.plc.errors import ForeignWriterError
 from taktgate.plc.logix import LogixLink
@@ -41,13 +29,28 @@ from taktgate.plc.writer import Setup, Surroundings, Writer
 
 log = logging.getLogger(__name__)
 
-EXIT_BUG: Final = 1
 EXIT_FOREIGN_WRITER: Final = 4
+FOREIGN_WRITER_PAUSE_S: Final = 3.0
+"""A start that finds another writer costs one of the supervisor's 10 restarts in 30 s. With this
+pause they last for ever: the module goes on looking, and takes over when the other has gone."""
+_DEFAULT_PORT: Final = "44818"
+_BACKPLANE: Final = {"bp", "backplane", "1"}
 
 
 def controller_lock(lane: Path, address: str) -> Path:
-    """Return the lock that stands for the one writer of the controller at *address*."""
-    return lane / f"controller-{re.sub(r'[^A-Za-z0-9.-]', '_', address)}.lock"
+    """Return the lock that stands for the one writer of the controller at *address*.
+
+    The same controller has one lock by whichever of its spellings; another slot of the same
+    chassis is another controller.
+    """
+    endpoint, *route = re.split(r"[/\\,]", address.strip().lower())
+    host, _, port = endpoint.partition(":")
+    if len(route) < 2:
+        route = ["bp", *(route or ["0"])]
+    if route[0] in _BACKPLANE:
+        route[0] = "bp"
+    name = "_".join([host, port or _DEFAULT_PORT, *route])
+    return lane / f"controller-{re.sub(r'[^a-z0-9.-]', '_', name)}.lock"
 
 
 def run_writer(places: Places, station: StationSettings) -> int:
@@ -65,10 +68,11 @@ def run_writer(places: Places, station: StationSettings) -> int:
         end_on_sigterm(writer.stop)
         try:
             writer.run()
+            return 0
         except ForeignWriterError as error:
             log.critical("stopped writing: %s", error)
-            return EXIT_FOREIGN_WRITER
-        return 0
+    pause_unless_ended(FOREIGN_WRITER_PAUSE_S)
+    return EXIT_FOREIGN_WRITER
 
 
 def build_writer(places: Places, station: StationSettings, inbox: LaneInbox) -> Writer:
@@ -123,23 +127,12 @@ class _Doorbell:
         select.select([self._inbox], [], [], limit_ns / (1000 * MILLISECOND))
 
 
-def main() -> int:
-    """Start the writer process; return its exit code."""
-    set_up_logging("plc_writer/writer")
-    try:
-        die_with_parent()
-        places = places_from()
-        return run_writer(places, load_station(places.station_file))
-    except SettingsError as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_BAD_SETTINGS
-    except (RoleTakenError, OrphanedError) as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_ROLE_TAKEN
-    except Exception:
-        log.exception("the writer failed; the PLC rejects until the next start")
-        return EXIT_BUG
+def pause_unless_ended(limit_s: float) -> None:
+    """Wait, but not past SIGTERM."""
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    signal.sigtimedwait(ends, limit_s)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_process("plc_writer/writer", run_writer))

@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from tests.unit.plc.writer_bench import Station
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.model import ModelRef
@@ -69,9 +70,33 @@ def make_envelope(rules: Handshake) -> Callable[..., VerdictEnvelope]:
             model=MODEL,
             trigger_ns=START_NS,
             exposure_ns=START_NS + 5 * MILLISECOND,
+            received_ns=START_NS + 30 * MILLISECOND,
+            inference_start_ns=START_NS + 31 * MILLISECOND,
+            inference_end_ns=START_NS + 49 * MILLISECOND,
             decided_ns=START_NS + 50 * MILLISECOND,
             deadline_ns=START_NS + 150 * MILLISECOND,
         )
         return seal(replace(envelope, **changes))  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture
+def part_101(rules: Handshake, command: Command, start_ns: int) -> Command:
+    """Part 101 has come 10 ms after the start."""
+    edge = replace(command, trigger_id=101)
+    assert rules.read(edge, observed_after_ns=start_ns, now_ns=start_ns + 10 * MILLISECOND)
+    return edge
+
+
+@pytest.fixture
+def at(start_ns: int) -> Callable[[int], int]:
+    return lambda after_ms: start_ns + after_ms * MILLISECOND
+
+
+@pytest.fixture
+def station() -> Station:
+    """A station that has been running for half a second."""
+    station = Station()
+    station.run_ms(500)
+    return station

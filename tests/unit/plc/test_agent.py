@@ -21,8 +21,9 @@ from taktgate.edge.hub import (
     MethodCall,
     MethodResult,
 )
-from taktgate.edge.lane import MAX_DATAGRAM_BYTES, Datagram
+from taktgate.edge.lane import Datagram
 from taktgate.edge.settings import LaneSettings
+from taktgate.plc.admission import MAX_MESSAGE_BYTES
 from taktgate.plc.agent import Agent, AgentSetup
 from taktgate.plc.mailbox import HubMailbox
 from taktgate.plc.status import WriterStatus
@@ -146,7 +147,7 @@ def test_what_comes_on_the_route_goes_to_the_writer(bench: Bench, kind: str) -> 
         (InputMessage(input="other", payload=b"{}", properties={"kind": "beat"}), "input"),
         (
             InputMessage(
-                input="verdicts", payload=bytes(MAX_DATAGRAM_BYTES), properties={"kind": "beat"}
+                input="verdicts", payload=bytes(MAX_MESSAGE_BYTES + 1), properties={"kind": "beat"}
             ),
             "size",
         ),

@@ -1,51 +1,25 @@
 """What becomes of one part: each rule of the writer by its name."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.unit.plc.handshake_bench import (
+    LATE,
+    PASS,
+    At,
+    MakeEnvelope,
+    no_decision,
+    write,
+)
 
-from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
-from taktgate.edge.clock import MILLISECOND, SECOND
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.edge.clock import SECOND
 from taktgate.plc.admission import Cause, Stranger
 from taktgate.plc.handshake import OVERFLOW, Handshake
 from taktgate.plc.link import Command, ResultRecord
-from taktgate.plc.tags import DECISIONS, ERROR_CODES, slot_of
+from taktgate.plc.tags import ERROR_CODES, slot_of
 from taktgate.plc.watch import PlcLife
-
-MakeEnvelope = Callable[..., VerdictEnvelope]
-Bench = Callable[..., Outcome]
-
-PASS, FAIL = DECISIONS[Verdict.PASS], DECISIONS[Verdict.FAIL]
-NO_DECISION, LATE = DECISIONS[Verdict.NO_DECISION], DECISIONS[Verdict.LATE]
-
-
-def write(rules: Handshake, now_ns: int) -> dict[int, tuple[int, int]]:
-    """Write what is due; return decision and error code by part."""
-    records = rules.due(now_ns)
-    rules.confirmed(records, now_ns)
-    return {record.trigger_id: (record.decision, record.error_code) for record in records}
-
-
-def no_decision(reason: Reason) -> tuple[int, int]:
-    return NO_DECISION, ERROR_CODES[reason]
-
-
-@pytest.fixture
-def part_101(rules: Handshake, command: Command, start_ns: int) -> Command:
-    """Part 101 has come 10 ms after the start."""
-    edge = replace(command, trigger_id=101)
-    assert rules.read(edge, observed_after_ns=start_ns, now_ns=start_ns + 10 * MILLISECOND)
-    return edge
-
-
-@pytest.fixture
-def at(start_ns: int) -> Callable[[int], int]:
-    return lambda after_ms: start_ns + after_ms * MILLISECOND
-
-
-At = Callable[[int], int]
 
 
 def test_a_fresh_matched_pass_is_written_and_reported(
@@ -68,46 +42,6 @@ def test_a_fresh_matched_pass_is_written_and_reported(
     assert outcome.trigger_to_ack_ms == 61
     assert (outcome.verdict, outcome.lane, outcome.score) == (Verdict.PASS, Lane.LOCAL, 0.25)
     assert rules.counts[Verdict.PASS] == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "cause"),
-    [
-        ({"contract": "2.0"}, Cause.CONTRACT),
-        ({"station": "VIS02"}, Cause.STATION),
-        ({"kernel_boot_id": "another"}, Cause.KERNEL_BOOT),
-        ({"plc_epoch": 1}, Cause.EPOCH),
-        ({"trigger_id": 100}, Cause.CLOSED),
-        ({"trigger_id": 102}, Cause.UNKNOWN_PART),
-        ({"trigger_id": 93}, Cause.UNKNOWN_PART),
-    ],
-)
-def test_an_unbound_pass_is_refused_by_name(
-    rules: Handshake,
-    part_101: Command,
-    make_envelope: MakeEnvelope,
-    at: At,
-    change: dict[str, object],
-    cause: Cause,
-) -> None:
-    assert rules.verdict(make_envelope(**change), Lane.LOCAL, at(60)) is cause
-    assert PASS not in [decision for decision, _ in write(rules, at(60)).values()]
-
-
-@pytest.mark.parametrize(
-    ("decided_ms", "cause"),
-    [(61, Cause.FUTURE), (-1, Cause.BEFORE_TRIGGER), (-10_000, Cause.STALE)],
-)
-def test_a_pass_decided_at_an_impossible_time_is_refused_by_name(
-    rules: Handshake,
-    part_101: Command,
-    make_envelope: MakeEnvelope,
-    at: At,
-    decided_ms: int,
-    cause: Cause,
-) -> None:
-    assert rules.verdict(make_envelope(decided_ns=at(decided_ms)), Lane.LOCAL, at(60)) is cause
-    assert write(rules, at(60)) == {}
 
 
 def test_a_pass_decided_after_the_deadline_is_late(
@@ -162,77 +96,6 @@ def test_a_verdict_after_the_writers_own_answer_is_only_counted(
     assert not rules.has_fault
 
 
-def test_the_copy_from_the_other_lane_changes_nothing(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    write(rules, at(60))
-    assert rules.verdict(make_envelope(), Lane.EDGEHUB, at(70)) is Cause.DUPLICATE
-    assert not rules.has_due
-    assert not rules.has_fault
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"verdict": Verdict.FAIL},
-        {"verdict": Verdict.NO_DECISION, "reason": Reason.TIMEOUT},
-        {"score": 0.26},
-        {"judge_start_id": "another"},
-        {"sequence": 2},
-    ],
-)
-def test_any_differing_verdict_takes_a_written_pass_back(
-    rules: Handshake,
-    part_101: Command,
-    make_envelope: MakeEnvelope,
-    at: At,
-    change: dict[str, object],
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    write(rules, at(60))
-    assert rules.verdict(make_envelope(**change), Lane.EDGEHUB, at(70)) is Cause.CONFLICT
-    assert write(rules, at(70)) == {101: no_decision(Reason.CONFLICT)}
-    assert rules.has_fault
-    assert [outcome.reason for outcome in rules.take_outcomes()] == [Reason.NONE, Reason.CONFLICT]
-
-
-def test_a_rival_that_comes_before_the_write_keeps_the_pass_in(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    rules.verdict(make_envelope(verdict=Verdict.FAIL), Lane.LOCAL, at(60))
-    assert write(rules, at(60)) == {101: no_decision(Reason.CONFLICT)}
-
-
-def test_a_pass_never_takes_a_reject_back(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(verdict=Verdict.FAIL), Lane.LOCAL, at(60))
-    assert write(rules, at(60)) == {101: (FAIL, 0)}
-    assert rules.verdict(make_envelope(), Lane.LOCAL, at(61)) is Cause.CONFLICT
-    assert not rules.has_due
-
-
-def test_a_rival_after_the_deadline_raises_the_fault_and_writes_nothing(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    write(rules, at(60))
-    assert rules.verdict(make_envelope(sequence=2), Lane.LOCAL, at(201)) is Cause.CONFLICT
-    assert rules.has_fault
-    assert not rules.has_due
-
-
-def test_reset_clears_the_fault(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(verdict=Verdict.FAIL), Lane.LOCAL, at(60))
-    rules.verdict(make_envelope(), Lane.LOCAL, at(61))
-    rules.read(replace(part_101, reset=True), observed_after_ns=at(62), now_ns=at(63))
-    assert not rules.has_fault
-
-
 def test_skipped_parts_are_answered_for_the_eight_newest_slots(
     rules: Handshake, command: Command, at: At
 ) -> None:
@@ -276,7 +139,7 @@ def test_a_judge_of_another_contract_is_answered_with_no_decision(
 
 @pytest.mark.parametrize("change", [{"plc_epoch": None}, {"station": "VIS02"}, {"trigger_id": 7}])
 def test_a_stranger_that_cannot_be_placed_closes_nothing(
-    rules: Handshake, part_101: Command, change: dict[str, object]
+    rules: Handshake, part_101: Command, at: At, change: dict[str, object]
 ) -> None:
     known = Stranger(
         contract="2.0",
@@ -285,7 +148,8 @@ def test_a_stranger_that_cannot_be_placed_closes_nothing(
         plc_epoch=rules.epoch,
         trigger_id=101,
     )
-    rules.stranger(replace(known, **change), Lane.LOCAL)  # type: ignore[arg-type]
+    stranger = replace(known, **change)  # type: ignore[arg-type]
+    rules.stranger(stranger, Lane.LOCAL, at(60))
     assert not rules.has_due
 
 
@@ -318,40 +182,6 @@ def test_a_stalled_plc_closes_its_parts_and_begins_an_epoch_when_it_goes_on(
     assert rules.epoch == epoch
     rules.read(replace(long, plc_heartbeat=11), observed_after_ns=at(501), now_ns=at(600))
     assert rules.epoch != epoch
-
-
-def test_a_lost_write_is_reported_as_unknown_and_never_sent_again_as_pass(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    rules.due(at(60))
-    rules.link_lost(at(61))
-    (outcome,) = rules.take_outcomes()
-    assert (outcome.verdict, outcome.written) == (Verdict.PASS, False)
-    rules.session_opened()
-    assert rules.verdict(make_envelope(plc_epoch=2), Lane.EDGEHUB, at(62)) is Cause.EPOCH
-    rules.read(part_101, observed_after_ns=at(70), now_ns=at(71))
-    assert write(rules, at(71)) == {101: no_decision(Reason.RESTARTED)}
-
-
-def test_parts_that_came_while_the_link_was_down_are_answered_after_it_is_back(
-    rules: Handshake, part_101: Command, at: At
-) -> None:
-    rules.link_lost(at(60))
-    rules.session_opened()
-    rules.read(replace(part_101, trigger_id=103), observed_after_ns=at(70), now_ns=at(71))
-    assert write(rules, at(71)) == {part: no_decision(Reason.RESTARTED) for part in (101, 102, 103)}
-
-
-def test_a_settled_part_is_left_alone_by_a_new_session(
-    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
-) -> None:
-    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
-    write(rules, at(60))
-    rules.link_lost(at(61))
-    rules.session_opened()
-    rules.read(part_101, observed_after_ns=at(70), now_ns=at(71))
-    assert not rules.has_due
 
 
 def test_the_ninth_open_part_is_refused_and_the_fault_raised(

@@ -15,7 +15,7 @@ from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.admission import Place
 from taktgate.plc.handshake import Handshake
 from taktgate.plc.link import Command, ResultRecord
-from taktgate.plc.tags import DECISIONS, slot_of
+from taktgate.plc.tags import DECISIONS, RESULT_SLOTS, slot_of
 
 PLACE = Place(station="VIS01", kernel_boot_id="boot")
 MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
@@ -38,6 +38,8 @@ class Seen:
 
     trigger_ns: int
     deadline_ns: int
+    latest_ns: int
+    """By the later end of the interval: the PLC's own deadline is not after it."""
 
 
 class AnyOrder(RuleBasedStateMachine):
@@ -52,10 +54,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.now_ns = 1_000_000 * MILLISECOND
         self.previous_read_ns = self.now_ns
         self.command = Command(plc_heartbeat=1, trigger_id=100, deadline_ms=200, enable=True)
+        self.last_read = self.command
         self.parts: dict[Key, Seen] = {}
         self.delivered: list[Delivered] = []
         self.rejected: set[Key] = set()
         self.passed: dict[Key, int] = {}
+        self.standing: set[Key] = set()
+        """Confirmed in time, and neither taken back since nor forgotten with its numbering."""
         self.open_session()
 
     def open_session(self) -> None:
@@ -64,6 +69,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.observe()
 
     def observe(self) -> None:
+        before, self.last_read = self.last_read, self.command
+        if self.command.trigger_id < before.trigger_id or (
+            self.command.plc_heartbeat < before.plc_heartbeat
+        ):
+            self.standing.clear()
+        newest = self.command.trigger_id
+        self.standing = {key for key in self.standing if newest - key[1] < RESULT_SLOTS}
         is_edge = self.handshake.read(
             self.command, observed_after_ns=self.previous_read_ns, now_ns=self.now_ns
         )
@@ -71,6 +83,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.parts[self.handshake.epoch, self.command.trigger_id] = Seen(
                 trigger_ns=self.previous_read_ns,
                 deadline_ns=self.previous_read_ns + self.command.deadline_ms * MILLISECOND,
+                latest_ns=self.now_ns + self.command.deadline_ms * MILLISECOND,
             )
         self.previous_read_ns = self.now_ns
 
@@ -113,24 +126,63 @@ class AnyOrder(RuleBasedStateMachine):
         flaw: str | None,
         lane: Lane,
     ) -> None:
+        key = self.handshake.epoch - epochs_ago, self.command.trigger_id - back
+        envelope = self.envelope(key, verdict, age_ms=age_ms, sequence=sequence)
+        changes: dict[str, str] = {flaw: "9.0"} if flaw else {}
+        self.hand_over(seal(replace(envelope, **changes)), lane)  # type: ignore[arg-type]
+
+    def envelope(
+        self, key: Key, verdict: Verdict, *, age_ms: int, sequence: int
+    ) -> VerdictEnvelope:
         is_judged = verdict is not Verdict.NO_DECISION
-        envelope = VerdictEnvelope(
-            contract="9.0" if flaw == "contract" else CONTRACT_VERSION,
-            station="VIS99" if flaw == "station" else PLACE.station,
-            kernel_boot_id="other" if flaw == "kernel_boot_id" else PLACE.kernel_boot_id,
+        part = self.parts.get(key)
+        trigger_ns = 0 if part is None else part.trigger_ns
+        decided_ns = self.now_ns - age_ms * MILLISECOND
+        return VerdictEnvelope(
+            contract=CONTRACT_VERSION,
+            station=PLACE.station,
+            kernel_boot_id=PLACE.kernel_boot_id,
             judge_start_id="judge",
-            plc_epoch=self.handshake.epoch - epochs_ago,
+            plc_epoch=key[0],
             sequence=sequence,
-            trigger_id=self.command.trigger_id - back,
+            trigger_id=key[1],
             verdict=verdict,
             reason=Reason.NONE if is_judged else Reason.TIMEOUT,
             score=0.5 if is_judged else None,
             model=MODEL if is_judged else None,
-            trigger_ns=0,
-            decided_ns=self.now_ns - age_ms * MILLISECOND,
-            deadline_ns=0,
+            trigger_ns=trigger_ns,
+            exposure_ns=trigger_ns,
+            received_ns=decided_ns,
+            inference_start_ns=decided_ns,
+            inference_end_ns=decided_ns,
+            decided_ns=decided_ns,
+            deadline_ns=decided_ns if part is None else part.deadline_ns,
         )
-        self.hand_over(seal(envelope), lane)
+
+    @precondition(lambda self: self.passed)
+    @rule(
+        verdict=st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.NO_DECISION]),
+        contract=st.sampled_from([CONTRACT_VERSION, CONTRACT_VERSION, "1.1"]),
+        has_new_session=st.booleans(),
+    )
+    def contradict_the_newest_pass(
+        self, verdict: Verdict, contract: str, has_new_session: bool
+    ) -> None:
+        """A rival of the part's own epoch, whatever has begun since: Fault, and no PASS stands."""
+        if has_new_session:
+            self.write(takes_ms=0, is_confirmed=True)
+            self.write(takes_ms=0, is_confirmed=False)
+        key = max(self.passed)
+        envelope = self.envelope(key, verdict, age_ms=0, sequence=9)
+        self.hand_over(seal(replace(envelope, contract=contract)), Lane.EDGEHUB)
+        can_still_act = self.now_ns <= self.parts[key].latest_ns
+        if not can_still_act or key not in self.standing:
+            return
+        assert self.handshake.has_fault
+        records = self.handshake.due(self.now_ns)
+        assert key[1] in [r.trigger_id for r in records if r.decision != PASS]
+        self.conclude(records)
+        self.handshake.confirmed(records, self.now_ns)
 
     @rule(
         flaw=st.sampled_from(
@@ -182,14 +234,25 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def write(self, takes_ms: int, is_confirmed: bool) -> None:
         records = self.handshake.due(self.now_ns)
-        for record in records:
-            self.check(record)
+        self.conclude(records)
         self.now_ns += takes_ms * MILLISECOND
         if is_confirmed:
             self.handshake.confirmed(records, self.now_ns)
+            self.standing |= {
+                (self.handshake.epoch, record.trigger_id)
+                for record in records
+                if record.decision == PASS
+                and self.now_ns <= self.parts[self.handshake.epoch, record.trigger_id].deadline_ns
+            }
         else:
             self.handshake.link_lost(self.now_ns)
             self.open_session()
+
+    def conclude(self, records: tuple[ResultRecord, ...]) -> None:
+        for record in records:
+            self.check(record)
+            taken = {key for key in self.standing if slot_of(key[1]) == slot_of(record.trigger_id)}
+            self.standing -= taken
 
     def check(self, record: ResultRecord) -> None:
         key = self.handshake.epoch, record.trigger_id
@@ -223,7 +286,7 @@ def is_bound(delivered: Delivered, key: Key, part: Seen) -> bool:
         and envelope.contract == CONTRACT_VERSION
         and envelope.station == PLACE.station
         and envelope.kernel_boot_id == PLACE.kernel_boot_id
-        and part.trigger_ns <= envelope.decided_ns <= delivered.at_ns
+        and part.trigger_ns <= envelope.trigger_ns <= envelope.decided_ns <= delivered.at_ns
     )
 
 

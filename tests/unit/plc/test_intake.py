@@ -11,14 +11,14 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import encode
 from taktgate.contracts.line import Beat
 from taktgate.contracts.outcome import Lane
-from taktgate.contracts.verdict import VerdictEnvelope
+from taktgate.contracts.verdict import ClassScore, Reason, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
 from taktgate.edge.lane import Datagram
-from taktgate.plc.admission import Cause, Place
+from taktgate.plc.admission import MAX_MESSAGE_BYTES, Cause, Place
 from taktgate.plc.handshake import Handshake
 from taktgate.plc.intake import Intake
 from taktgate.plc.link import Command
-from taktgate.plc.tags import StatusError
+from taktgate.plc.tags import ERROR_CODES, StatusError
 from taktgate.plc.watch import BeatWatch
 
 MakeEnvelope = Callable[..., VerdictEnvelope]
@@ -58,11 +58,14 @@ def test_a_verdict_is_used_and_counted_by_lane(
         (b'{"contract": 7}', "verdict", Cause.MALFORMED),
         (b"[" * 60_000, "verdict", Cause.MALFORMED),
         (b'{"contract": "2.0", "trigger_id": [7]}', "verdict", Cause.CONTRACT),
-        (b'{"contract": "1.9"}', "verdict", Cause.MALFORMED),
+        (b'{"contract": "1.1"}', "verdict", Cause.CONTRACT),
+        (b'{"contract": "1.0"}', "verdict", Cause.MALFORMED),
         (b"\xff\xfe", "beat", Cause.MALFORMED),
         (b'{"contract": "2.0"}', "verdict", Cause.CONTRACT),
         (b'{"contract": "2.0"}', "beat", Cause.CONTRACT),
         (b"{}", "outcome", Cause.UNKNOWN_KIND),
+        (b'{"contract": "2.0", "a": "' + b"x" * MAX_MESSAGE_BYTES, "verdict", Cause.MALFORMED),
+        (b'{"contract": "2.0", "a": "' + b"x" * MAX_MESSAGE_BYTES, "beat", Cause.MALFORMED),
     ],
 )
 def test_bad_datagrams_are_counted_by_cause(
@@ -70,6 +73,51 @@ def test_bad_datagrams_are_counted_by_cause(
 ) -> None:
     intake.accept(datagram(payload, kind), start_ns)
     assert intake.refused == {(cause, Lane.LOCAL): 1}
+
+
+BIG_JUNK = (
+    b'{"contract": "2.0", "a": [' + b"[1]," * 15_000 + b"1]}",
+    b"{" + b",".join(b'"%d": 1' % number for number in range(6500)) + b"}",
+    b'{"trigger_id": ' + b"9" * 60_000 + b"}",
+)
+
+
+@pytest.mark.parametrize("kind", ["verdict", "beat"])
+def test_sixty_kilobytes_of_junk_are_not_even_read(
+    intake: Intake, start_ns: int, kind: str
+) -> None:
+    for payload in BIG_JUNK:
+        intake.accept(datagram(payload, kind), start_ns)
+    assert intake.count(Cause.MALFORMED) == 3
+
+
+def test_junk_of_any_length_is_refused_at_its_first_wrong_field(
+    intake: Intake, start_ns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    payload = b'{"contract": "1.0", "nonsense": [' + b"[1]," * 1_900 + b"1]}"
+    intake.accept(datagram(payload), start_ns)
+    assert intake.count(Cause.MALFORMED) == 1
+    assert "'nonsense': is unknown" in str(vars(caplog.records[0])["detail"])
+
+
+def test_a_verdict_with_64_classes_is_not_too_long(
+    intake: Intake, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    scores = tuple(ClassScore(name=f"{number:064}", score=1 / 3) for number in range(64))
+    payload = encode(make_envelope(scores=scores, correlation_id="c" * 128))
+    intake.accept(datagram(payload), start_ns + 60 * MILLISECOND)
+    assert intake.used == {Lane.LOCAL: 1}
+
+
+def test_a_minor_version_is_another_contract_for_verdict_and_beat(
+    intake: Intake, rules: Handshake, beats: BeatWatch, make_envelope: MakeEnvelope, start_ns: int
+) -> None:
+    content = json.loads(encode(make_envelope())) | {"contract": "1.1", "temperature": 1}
+    intake.accept(datagram(json.dumps(content).encode()), start_ns + 60 * MILLISECOND)
+    intake.accept(datagram(b'{"contract": "1.1", "temperature": 1}', "beat"), start_ns)
+    assert intake.count(Cause.CONTRACT) == 2
+    assert [record.error_code for record in rules.due(start_ns)] == [ERROR_CODES[Reason.CONTRACT]]
+    assert beats.error(start_ns) is StatusError.CONTRACT
 
 
 def test_a_lane_that_is_switched_off_brings_nothing(

@@ -20,7 +20,7 @@ from taktgate.plc.parts import (
     overrule,
 )
 
-PART = Part(epoch=1, trigger_id=5, trigger_ns=0, deadline_ns=10)
+PART = Part(epoch=1, trigger_id=5, trigger_ns=0, observed_ns=4, deadline_ns=10)
 PASSED = Decision(verdict=Verdict.PASS, reason=Reason.NONE)
 
 
@@ -40,6 +40,11 @@ def test_no_way_leads_back_to_open() -> None:
 def test_a_part_is_decided_once() -> None:
     with pytest.raises(IllegalTransitionError):
         decide(decide(PART, no_decision(Reason.NO_VERDICT)), PASSED)
+
+
+def test_a_pass_can_be_revoked_until_the_deadline_after_the_later_end_of_its_interval() -> None:
+    assert PART.can_be_revoked(14)
+    assert not PART.can_be_revoked(15)
 
 
 @pytest.mark.parametrize("closed", [confirm(decide(PART, PASSED)), lose(PART)])

@@ -28,7 +28,9 @@ def test_result_numbers_are_never_zero_and_stay_within_a_dint(last: int, followi
 
 
 def test_a_part_without_a_score_gets_the_worst(start_ns: int) -> None:
-    part = Part(epoch=1, trigger_id=1, trigger_ns=start_ns, deadline_ns=start_ns)
+    part = Part(
+        epoch=1, trigger_id=1, trigger_ns=start_ns, observed_ns=start_ns, deadline_ns=start_ns
+    )
     now_ns = start_ns + 30 * MILLISECOND
     record = to_record(part, no_decision(Reason.TIMEOUT), sequence=1, now_ns=now_ns)
     assert record.score == 1.0
@@ -57,7 +59,9 @@ def test_defect_bits_fit_a_dint_whatever_the_class(make_envelope: MakeEnvelope, 
 def test_scores_stay_within_their_range(
     make_envelope: MakeEnvelope, start_ns: int, score: float, written: float
 ) -> None:
-    part = Part(epoch=1, trigger_id=101, trigger_ns=start_ns, deadline_ns=start_ns)
+    part = Part(
+        epoch=1, trigger_id=101, trigger_ns=start_ns, observed_ns=start_ns, deadline_ns=start_ns
+    )
     envelope = make_envelope(score=score)
     record = to_record(part, decision_of(envelope), sequence=1, now_ns=start_ns)
     assert record.score == written
