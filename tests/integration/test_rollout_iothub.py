@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from taktgate.contracts.codec import encode
-from taktgate.contracts.twins import InspectionPhase, InspectionReported
+from taktgate.contracts.model import ModelRef
+from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
 from taktgate.rollout.cli import add_commands
 from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.loopback import free_loopback_network
@@ -79,6 +80,10 @@ def report(cloud: LocalCloud, device: str, **inspection: Any) -> None:
     cloud.hub.patch_reported(device, "inference", patch)
 
 
+def model(version: str) -> ModelRef:
+    return ModelRef(name="weld-seam", version=version, digest="sha256:" + "0" * 64)
+
+
 def ordered_version(cloud: LocalCloud, device: str) -> str:
     desired = cloud.hub.twin_properties(device, "model_stager").desired
     return str(desired["model"]["version"])
@@ -134,17 +139,17 @@ def test_a_confirmed_canary_is_widened_until_all_rings_have_it(tmp_path: Path) -
         running = asyncio.create_task(rollout_process(cloud, tmp_path, "run"))
         await until(lambda: ordered_version(cloud, "vis-canary") == "2.0.0")
         assert ordered_version(cloud, "vis-broad-1") == "1.0.0"
-        report(cloud, "vis-canary", confirmedOrder="o2")
+        report(cloud, "vis-canary", confirmedOrder="o2", lastKnownGood=model("2.0.0"))
         await until(lambda: ordered_version(cloud, "vis-broad-1") == "2.0.0")
         for device in ("vis-broad-1", "vis-broad-2"):
-            report(cloud, device, confirmedOrder="o2")
+            report(cloud, device, confirmedOrder="o2", lastKnownGood=model("2.0.0"))
         code, document = await running
         assert code == 0, document
         assert document["stage"] == "done"
         assert document["assessment"]["figures"]["confirmed"] == 3
         layer = cloud.hub.configurations.get(document["layer"])
         assert layer.to_json(lambda query: cloud.hub.query(query)[1])["metrics"]["results"] == {
-            "staged": 0, "confirmed": 3, "rolledBack": 0, "failed": 0,
+            "staged": 0, "confirmed": 3, "rolledBack": 0, "failed": 0, "refused": 0,
         }  # fmt: skip
 
     in_local_cloud(tmp_path, story)
@@ -169,6 +174,47 @@ def test_a_station_that_rolls_back_takes_the_layer_with_it(tmp_path: Path) -> No
         assert code == 3, document
         assert "five times the baseline" in document["reason"]
         assert ordered_version(cloud, "vis-canary") == "1.0.0"
+        assert [its.deployment.id for its in cloud.hub.configurations.all()] == ["base-1"]
+
+    in_local_cloud(tmp_path, story)
+
+
+def test_a_station_that_refuses_the_model_takes_the_layer_with_it(tmp_path: Path) -> None:
+    async def story(cloud: LocalCloud) -> None:
+        _, document = await rollout(cloud, tmp_path, "start")
+        error = TypedError(reason="GOLDEN", message="score 0.9, must be 0.1", order="o2")
+        report(cloud, "vis-canary", lastKnownGood=model("1.0.0"), lastError=error)
+        layer = cloud.hub.configurations.get(document["layer"])
+        metrics = layer.to_json(lambda query: cloud.hub.query(query)[1])["metrics"]["results"]
+        assert (metrics["refused"], metrics["confirmed"]) == (1, 0)
+        code, document = await rollout(cloud, tmp_path, "run")
+        assert code == 3, document
+        assert "GOLDEN: score 0.9" in document["reason"]
+
+    in_local_cloud(tmp_path, story)
+
+
+def test_an_order_used_before_confirms_no_station(tmp_path: Path) -> None:
+    async def story(cloud: LocalCloud) -> None:
+        report(cloud, "vis-canary", confirmedOrder="o2", lastKnownGood=model("1.0.0"))
+        code, document = await rollout(cloud, tmp_path, "run", "--timeout-s", "1")
+        assert (code, document["ring"]) == (4, "canary")
+        assert document["assessment"]["figures"]["confirmed"] == 0
+        layer = cloud.hub.configurations.get(document["layer"])
+        metrics = layer.to_json(lambda query: cloud.hub.query(query)[1])["metrics"]["results"]
+        assert metrics["confirmed"] == 0
+
+    in_local_cloud(tmp_path, story)
+
+
+def test_a_second_withdrawal_takes_back_what_was_created_again(tmp_path: Path) -> None:
+    async def story(cloud: LocalCloud) -> None:
+        _, document = await rollout(cloud, tmp_path, "start")
+        layer = cloud.hub.configurations.get(document["layer"]).to_json(lambda _: [])
+        await rollout(cloud, tmp_path, "withdraw")
+        await cloud.create_deployment(layer)
+        code, document = await rollout(cloud, tmp_path, "withdraw")
+        assert (code, document["stage"]) == (0, "withdrawn")
         assert [its.deployment.id for its in cloud.hub.configurations.all()] == ["base-1"]
 
     in_local_cloud(tmp_path, story)

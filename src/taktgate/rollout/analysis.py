@@ -8,10 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from taktgate.contracts.codec import ContractError, parse
-from taktgate.contracts.twins import InspectionReported, StagerReported, StagingPhase
+from taktgate.contracts.twins import (
+    InspectionPhase,
+    InspectionReported,
+    ModelOrder,
+    StagerReported,
+    StagingPhase,
+)
 from taktgate.rollout.plan import Ring
 
 
@@ -25,12 +31,15 @@ class StationState(StrEnum):
     ROLLED_BACK = "rolledBack"
     """The station went back by itself."""
     NOT_STAGED = "notStaged"
-    """The stager gave the order up, or the digest is blocked there."""
+    """The stager gave the order up, the digest is blocked, or inference refuses the model."""
     UNREADABLE = "unreadable"
     """The report breaks the contract: this station cannot be measured."""
 
 
 BAD = frozenset({StationState.ROLLED_BACK, StationState.NOT_STAGED})
+_WAITING: Final = "WAITING"
+"""Inference's one reason that is no refusal: the order's activation policy makes it wait."""
+_Said = tuple[StationState, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,19 +74,19 @@ class Assessment:
 def read_station(
     device_id: str,
     ring: str,
-    order: str,
+    model: ModelOrder,
     *,
     inspection: Mapping[str, Any] | None,
     stager: Mapping[str, Any] | None,
 ) -> Station:
-    """Return what the two reported sections of one station say about *order*."""
+    """Return what the two reported sections of one station say about *model* by its order."""
     try:
         judged = None if inspection is None else parse(InspectionReported, inspection)
         staging = None if stager is None else parse(StagerReported, stager)
     except ContractError as error:
         state, detail = StationState.UNREADABLE, str(error)
     else:
-        state, detail = _state(judged, staging, order)
+        state, detail = _state(judged, staging, model)
     return Station(device_id=device_id, ring=ring, state=state, detail=detail)
 
 
@@ -109,23 +118,57 @@ def _conclude(
 
 
 def _state(
-    judged: InspectionReported | None, staging: StagerReported | None, order: str
-) -> tuple[StationState, str]:
-    """A rollback outweighs a confirmation: a guardrail may strike after the trial."""
-    if judged is not None and judged.lastRollback is not None:
-        rollback = judged.lastRollback
-        if rollback.order == order:
-            return StationState.ROLLED_BACK, f"{rollback.reason}: {rollback.message}"
-    if judged is not None and judged.confirmedOrder == order:
-        return StationState.CONFIRMED, f"on {judged.live.version}" if judged.live else ""
-    if staging is None or staging.order != order:
-        return StationState.PENDING, "has not taken the order up"
-    said = f"{staging.lastError.reason}: {staging.lastError.message}" if staging.lastError else ""
+    judged: InspectionReported | None, staging: StagerReported | None, model: ModelOrder
+) -> _Said:
+    """Return what is settled; inference has the last word, since it is the one that judges."""
+    inspected = None if judged is None else _inspected(judged, model)
+    staged = None if staging is None else _staged(staging, model)
+    for said in (inspected, staged):
+        if said is not None and said[0] is not StationState.PENDING:
+            return said
+    return inspected or staged or (StationState.PENDING, "has not taken the order up")
+
+
+def _inspected(judged: InspectionReported, model: ModelOrder) -> _Said | None:
+    """Return what inference says about *model*, None when it says nothing.
+
+    A rollback outweighs a confirmation: a guardrail may strike after the trial.
+    """
+    rollback, error = judged.lastRollback, judged.lastError
+    is_confirmed = judged.confirmedOrder == model.order and _is_good(judged, model)
+    if rollback is not None and rollback.order == model.order:
+        return StationState.ROLLED_BACK, f"{rollback.reason}: {rollback.message}"
+    if is_confirmed and judged.phase is InspectionPhase.LIVE:
+        return StationState.CONFIRMED, f"on {model.version}"
+    if is_confirmed:
+        return StationState.PENDING, f"confirmed, but inspection {judged.phase}"
+    if error is not None and error.order == model.order:
+        state = StationState.PENDING if error.reason == _WAITING else StationState.NOT_STAGED
+        return state, f"{error.reason}: {error.message}"
+    if judged.confirmedOrder == model.order:
+        return StationState.PENDING, "this order has confirmed another model: use a new order"
+    if judged.order == model.order:
+        return StationState.PENDING, f"inspection {judged.phase}"
+    return None
+
+
+def _staged(staging: StagerReported, model: ModelOrder) -> _Said | None:
+    """Return what the stager says about *model*, None when it says nothing."""
+    error = staging.lastError
+    said = f"{error.reason}: {error.message}" if error else ""
+    if staging.order != model.order:
+        # A malformed twin has no order, and an order that waits for a trial is not taken up yet.
+        is_ours = error is not None and error.order in (None, model.order)
+        return (StationState.PENDING, f"has not taken the order up, {said}") if is_ours else None
     if staging.phase in (StagingPhase.FAILED, StagingPhase.BLOCKED):
         return StationState.NOT_STAGED, said or staging.phase
-    if staging.phase is StagingPhase.STAGED and judged is not None:
-        return StationState.PENDING, f"staged, inspection {judged.phase}"
     return StationState.PENDING, " ".join(filter(None, (staging.phase, said)))
+
+
+def _is_good(judged: InspectionReported, model: ModelOrder) -> bool:
+    """Tell whether last-known-good is *model*: a reused order was confirmed with another one."""
+    good = judged.lastKnownGood
+    return good is not None and (good.name, good.version) == (model.name, model.version)
 
 
 def _names(stations: Iterable[Station]) -> str:

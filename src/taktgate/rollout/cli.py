@@ -132,7 +132,7 @@ def _guarded(
 def _manifest(arguments: argparse.Namespace) -> int:
     plan = plan_from(arguments)
     if arguments.metrics:
-        _say(json.dumps({"queries": metrics_of(plan.model.order)}, indent=2))
+        _say(json.dumps({"queries": metrics_of(plan.model)}, indent=2))
         return EXIT_DONE
     _say(json.dumps(content_of(plan), indent=2))
     _say(

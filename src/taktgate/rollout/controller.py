@@ -93,8 +93,11 @@ def resume(saved: Saved, now_s: float) -> Saved:
 
 
 def withdraw(saved: Saved, reason: str) -> Saved:
-    """Return *saved* on its way back, whatever stage it was in."""
-    if saved.stage in (Stage.WITHDRAWING, Stage.WITHDRAWN):
+    """Return *saved* on its way back, whatever stage it was in.
+
+    Also from WITHDRAWN: somebody may have made the layer anew, and only a look proves its absence.
+    """
+    if saved.stage is Stage.WITHDRAWING:
         return saved
     return replace(saved, stage=Stage.WITHDRAWING, reason=reason, errors=0)
 

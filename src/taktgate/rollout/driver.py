@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from taktgate.contracts.codec import ContractError, decode, encode
+from taktgate.contracts.twins import ModelOrder
 from taktgate.edge.files import publish
 from taktgate.rollout.analysis import Station
 from taktgate.rollout.controller import Action, Observed, Saved, Stage, Step, advance
@@ -29,8 +30,8 @@ class Cloud(Protocol):
     def delete(self, layer: LayerState) -> None:
         """Delete *layer*, if it is still what it was."""
 
-    def stations(self, rings: tuple[Ring, ...], order: str) -> tuple[Station, ...]:
-        """Return what the stations of *rings* report about *order*."""
+    def stations(self, rings: tuple[Ring, ...], model: ModelOrder) -> tuple[Station, ...]:
+        """Return what the stations of *rings* report about *model*."""
 
 
 class StateFile:
@@ -147,7 +148,7 @@ class Driver:
         if saved.stage is Stage.WITHDRAWING:
             return ()
         rings = self._plan.rings.rings[: saved.ring + 1]
-        return self._cloud.stations(rings, self._plan.model.order)
+        return self._cloud.stations(rings, self._plan.model)
 
     def _act(self, step: Step, layer: LayerState | None) -> None:
         if step.action is Action.CREATE:

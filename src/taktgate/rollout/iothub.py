@@ -15,6 +15,7 @@ from azure.iot.hub.models import (
 from msrest.exceptions import ClientException, HttpOperationError
 
 from taktgate.contracts import routes
+from taktgate.contracts.twins import ModelOrder
 from taktgate.rollout.analysis import Station, read_station
 from taktgate.rollout.errors import (
     CloudChangedError,
@@ -121,8 +122,8 @@ class IotHub:
         with _translated_errors():
             self._layers.delete_configuration(layer.id, _quoted(layer.etag))
 
-    def stations(self, rings: tuple[Ring, ...], order: str) -> tuple[Station, ...]:
-        """Return what the stations of *rings* report about *order*, each under its first ring.
+    def stations(self, rings: tuple[Ring, ...], model: ModelOrder) -> tuple[Station, ...]:
+        """Return what the stations of *rings* report about *model*, each under its first ring.
 
         Raises:
             CloudError: the hub did not answer, or not as we hoped.
@@ -135,7 +136,7 @@ class IotHub:
         stager = self._reported(routes.MODEL_STAGER, "stager")
         return tuple(
             read_station(
-                device_id, name, order,
+                device_id, name, model,
                 inspection=inspection.get(device_id),
                 stager=stager.get(device_id),
             )

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taktgate.contracts import routes
+from taktgate.contracts.twins import ModelOrder
 from taktgate.rollout.plan import RolloutPlan
 
 
@@ -45,7 +46,7 @@ def layer_of(plan: RolloutPlan, ring: int) -> Layer:
             "order": plan.model.order,
             "by": "taktgate",
         },
-        metrics=metrics_of(plan.model.order),
+        metrics=metrics_of(plan.model),
     )
 
 
@@ -69,18 +70,24 @@ def content_of(plan: RolloutPlan) -> dict[str, Any]:
     return {"modulesContent": {routes.MODEL_STAGER: desired}}
 
 
-def metrics_of(order: str) -> dict[str, str]:
-    """Return queries that count stations by what they report about *order*.
+def metrics_of(model: ModelOrder) -> dict[str, str]:
+    """Return queries that count stations by what they report about *model*.
 
     The hub's own "reportedSuccessful" is green as soon as the twin is written: it says nothing
     about the model.
     """
+    order = model.order
     modules = "select deviceId from devices.modules where moduleId = "
     judged, staging = f"{modules}'{routes.INFERENCE}'", f"{modules}'{routes.MODEL_STAGER}'"
     inspection, stager = "properties.reported.inspection", "properties.reported.stager"
+    good = f"{inspection}.lastKnownGood"
+    refusal = f"{inspection}.lastError"
     return {
         "staged": f"{staging} and {stager}.order = '{order}' and {stager}.phase = 'staged'",
-        "confirmed": f"{judged} and {inspection}.confirmedOrder = '{order}'",
+        "confirmed": f"{judged} and {inspection}.confirmedOrder = '{order}' "
+        f"and {good}.name = '{model.name}' and {good}.version = '{model.version}' "
+        f"and {inspection}.phase = 'live'",
         "rolledBack": f"{judged} and {inspection}.lastRollback.order = '{order}'",
         "failed": f"{staging} and {stager}.order = '{order}' and {stager}.phase = 'failed'",
+        "refused": f"{judged} and {refusal}.order = '{order}' and {refusal}.reason != 'WAITING'",
     }

@@ -43,7 +43,7 @@ class Ring(BaseModel):
     confirmed_share: Annotated[float, Field(gt=0.0, le=1.0)] = 1.0
     """This share of the stations must have confirmed the model."""
     failed_max: Annotated[int, Field(ge=0)] = 0
-    """With more stations that rolled back or could not stage, the layer is withdrawn."""
+    """With more stations that rolled back, could not stage or refused, the layer is withdrawn."""
     time_limit_s: Annotated[int, Field(ge=1)] = 86_400
     """Inconclusive for longer than this: hold, for a person to look."""
 

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taktgate.contracts.twins import ModelOrder
 from taktgate.rollout.analysis import BAD, Outcome, Station, StationState, assess, read_station
 from taktgate.rollout.plan import Ring
 
@@ -69,19 +70,25 @@ ROLLBACK = {
     "at": "2026-11-22T00:00:00Z",
 }
 ERROR = {"reason": "SIGNATURE", "message": "not trusted", "order": "o2"}
+MODEL = ModelOrder(name="weld-seam", version="2.0.0", order="o2")
+DIGEST = "sha256:" + "0" * 64
+GOOD = {"name": "weld-seam", "version": "2.0.0", "digest": DIGEST}
+CONFIRMED = {"confirmedOrder": "o2", "lastKnownGood": GOOD, "order": "o2"}
+STAGED = {"phase": "staged", "order": "o2"}
 
 
 @pytest.mark.parametrize(
     ("inspection", "stager", "state"),
     [
         (None, None, S.PENDING),
-        ({"confirmedOrder": "o1"}, {"phase": "staged", "order": "o1"}, S.PENDING),
+        (CONFIRMED | {"confirmedOrder": "o1"}, {"phase": "staged", "order": "o1"}, S.PENDING),
         ({}, {"phase": "fetching", "order": "o2", "lastError": ERROR}, S.PENDING),
         ({"phase": "trial", "order": "o2"}, {"phase": "staged", "order": "o2"}, S.PENDING),
-        ({"confirmedOrder": "o2"}, None, S.CONFIRMED),
+        (CONFIRMED, None, S.CONFIRMED),
+        (CONFIRMED, STAGED, S.CONFIRMED),
         ({"lastRollback": ROLLBACK}, {"phase": "staged", "order": "o2"}, S.ROLLED_BACK),
-        ({"lastRollback": ROLLBACK, "confirmedOrder": "o2"}, None, S.ROLLED_BACK),
-        ({"lastRollback": {**ROLLBACK, "order": "o1"}, "confirmedOrder": "o2"}, None, S.CONFIRMED),
+        (CONFIRMED | {"lastRollback": ROLLBACK}, None, S.ROLLED_BACK),
+        (CONFIRMED | {"lastRollback": {**ROLLBACK, "order": "o1"}}, None, S.CONFIRMED),
         ({}, {"phase": "failed", "order": "o2", "lastError": ERROR}, S.NOT_STAGED),
         ({}, {"phase": "failed", "order": "o1", "lastError": ERROR}, S.PENDING),
         ({}, {"phase": "blocked", "order": "o2"}, S.NOT_STAGED),
@@ -92,11 +99,64 @@ ERROR = {"reason": "SIGNATURE", "message": "not trusted", "order": "o2"}
 def test_what_a_station_reports_is_read(
     inspection: dict[str, Any] | None, stager: dict[str, Any] | None, state: StationState
 ) -> None:
+    assert read(inspection, stager).state is state
+
+
+@pytest.mark.parametrize(
+    "good", [None, GOOD | {"version": "1.0.0"}, GOOD | {"name": "other"}], ids=str
+)
+@pytest.mark.parametrize("stager", [None, STAGED], ids=str)
+def test_an_order_used_before_for_another_model_is_no_confirmation(
+    good: dict[str, Any] | None, stager: dict[str, Any] | None
+) -> None:
+    station = read(CONFIRMED | {"lastKnownGood": good}, stager)
+    assert station.state is S.PENDING
+    assert "new order" in station.detail
+
+
+@pytest.mark.parametrize("reason", ["GOLDEN", "BLOCKED", "CONTRACT", "NO_WAY_BACK"])
+@pytest.mark.parametrize("phase", ["live", "rolledBack", "notReady"])
+def test_a_station_that_refuses_the_model_has_failed_and_says_why(reason: str, phase: str) -> None:
+    error = {"reason": reason, "message": "score 0.9, must be 0.1", "order": "o2"}
+    station = read({"phase": phase, "lastError": error}, STAGED)
+    assert (station.state, station.detail) == (S.NOT_STAGED, f"{reason}: score 0.9, must be 0.1")
+    reused = read(CONFIRMED | {"lastKnownGood": None, "lastError": error}, STAGED)
+    assert reused.state is S.NOT_STAGED
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"reason": "WAITING", "message": "waits until Enable is off", "order": "o2"},
+        {"reason": "GOLDEN", "message": "of another order", "order": "o1"},
+        {"reason": "METRICS_PORT", "message": "a fault of the module", "order": None},
+    ],
+    ids=lambda error: error["reason"],
+)
+def test_an_error_that_is_no_refusal_of_this_order_leaves_it_pending(error: dict[str, Any]) -> None:
+    assert read({"lastError": error}, STAGED).state is S.PENDING
+
+
+@pytest.mark.parametrize("order", [None, "o2"])
+def test_why_an_order_is_not_taken_up_is_shown(order: str | None) -> None:
+    error = {"reason": "BAD_TWIN", "message": "field 'repository'", "order": order}
+    station = read({}, {"phase": "staged", "order": "o1", "lastError": error})
+    assert station.state is S.PENDING
+    assert "BAD_TWIN: field 'repository'" in station.detail
+
+
+@pytest.mark.parametrize("phase", ["notReady", "starting", "trial"])
+def test_a_confirmed_model_that_does_not_judge_now_is_not_counted(phase: str) -> None:
+    station = read(CONFIRMED | {"phase": phase}, STAGED)
+    assert (station.state, station.detail) == (S.PENDING, f"confirmed, but inspection {phase}")
+
+
+def read(inspection: dict[str, Any] | None, stager: dict[str, Any] | None) -> Station:
+    """Return what a station's reports, by default complete and sound, say about MODEL."""
     if inspection is not None:
         inspection = {"contract": "1.0", "code": "1", "phase": "live"} | inspection
     if stager is not None:
         stager = {"contract": "1.0", "code": "1"} | stager
     # Twice through JSON, as through a hub.
     wire = json.loads(json.dumps([inspection, stager]))
-    station = read_station("vis-1", "canary", "o2", inspection=wire[0], stager=wire[1])
-    assert station.state is state
+    return read_station("vis-1", "canary", MODEL, inspection=wire[0], stager=wire[1])

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taktgate.contracts.twins import ModelOrder
-from taktgate.rollout.analysis import Station, StationState
+from taktgate.rollout.analysis import Station, StationState, read_station
 from taktgate.rollout.controller import (
     Action,
     Observed,
@@ -109,6 +109,25 @@ def test_a_withdrawal_is_never_forgotten_but_does_not_wait_for_ever(plan: Rollou
     assert advance(plan, resume(step.saved, 1.0), seen(plan, 0)).action is Action.DELETE
 
 
+def test_a_withdrawal_takes_back_a_layer_that_was_made_anew(plan: RolloutPlan) -> None:
+    withdrawn = Saved(layer_id=plan.layer_id, stage=Stage.WITHDRAWN, since_s=0.0)
+    step = advance(plan, withdraw(withdrawn, "by hand"), seen(plan, 0))
+    assert (step.action, step.saved.stage) == (Action.DELETE, Stage.WITHDRAWING)
+    step = advance(plan, step.saved, seen(plan, None))
+    assert (step.action, step.saved.stage) == (Action.STOP, Stage.WITHDRAWN)
+
+
+def test_an_order_used_before_widens_nothing(plan: RolloutPlan) -> None:
+    digest = "sha256:" + "0" * 64
+    old = {"name": plan.model.name, "version": "1.0.0", "digest": digest}
+    report = {"contract": "1.0", "code": "1", "phase": "live", "live": old, "lastKnownGood": old}
+    report |= {"order": plan.model.order, "confirmedOrder": plan.model.order}
+    station = read_station("vis-1", "canary", plan.model, inspection=report, stager=None)
+    observed = replace(seen(plan, 0), stations=(station,))
+    step = advance(plan, begin(plan, 0.0), observed)
+    assert (step.action, step.saved.ring) == (Action.WAIT, 0)
+
+
 def test_what_is_not_ours_is_not_touched(plan: RolloutPlan) -> None:
     other = replace(layer_state(plan, plan.target(0)), content={"modulesContent": {}})
     for saved in (begin(plan, 0.0), withdraw(begin(plan, 0.0), "by hand")):
@@ -156,7 +175,7 @@ class World:
     def delete(self, layer: LayerState) -> None:
         self._change(None)
 
-    def stations(self, rings: tuple[Ring, ...], order: str) -> tuple[Station, ...]:
+    def stations(self, rings: tuple[Ring, ...], model: ModelOrder) -> tuple[Station, ...]:
         self._trouble()
         self.looks += 1
         return tuple(

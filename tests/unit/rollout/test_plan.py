@@ -98,7 +98,7 @@ def test_every_plan_has_an_id_that_a_hub_takes_and_queries_that_parse(
     model = ModelOrder(name=name, version=version, order=order)
     plan = RolloutPlan(model=model, repository=None, rings=rings)
     assert CONFIGURATION_ID.fullmatch(plan.layer_id)
-    for query in metrics_of(order).values():
+    for query in metrics_of(model).values():
         parse_query(query)
 
 
