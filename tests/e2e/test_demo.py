@@ -6,7 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,13 @@ def demo(*arguments: str, folder: Path) -> tuple[int, dict[str, Any], str]:
     return done.returncode, json.loads(figures.read_text(encoding="utf-8")), output
 
 
+@pytest.fixture
+def world() -> Iterator[Path]:
+    """A folder with a path short enough for the unix sockets in it."""
+    with tempfile.TemporaryDirectory(prefix="tg-") as folder:
+        yield Path(folder) / "w"
+
+
 def leftovers(mark: str) -> list[str]:
     """Return the command lines of processes that still belong to the world at *mark*."""
     found = []
@@ -57,7 +66,7 @@ def test_every_part_gets_one_verdict_and_the_gate_obeys_it(tmp_path: Path) -> No
     assert figures["model"]["name"] == "weld-seam"
 
 
-def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path) -> None:
+def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path, world: Path) -> None:
     """One run, each process in turn; between two kills there is time to recover."""
     victims = [
         "inference/judge",
@@ -72,14 +81,14 @@ def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path) -> 
     ]
     faults = [f"--fault=kill:{name}@{3 + 5 * number}" for number, name in enumerate(victims)]
     code, figures, output = demo(
-        *("--parts", "280", "--rate", "5", "--keep", str(tmp_path / "w"), *faults), folder=tmp_path
+        *("--parts", "280", "--rate", "5", "--keep", str(world), *faults), folder=tmp_path
     )
     assert code == 0, output
     assert figures["unsafe_pass"] == 0
     assert figures["unexplained_gate_actions"] == 0
     assert figures["second_verdicts"] == 0
     assert figures["verdicts"]["PASS"] + figures["verdicts"]["FAIL"] > 100, "the line recovers"
-    assert leftovers(str(tmp_path)) == []
+    assert leftovers(str(world)) == []
 
 
 def test_edgehub_may_stop_for_five_seconds_and_costs_no_part(tmp_path: Path) -> None:
@@ -122,8 +131,7 @@ def test_a_model_that_rejects_too_much_goes_back_by_itself(tmp_path: Path) -> No
     assert "1.2.0-overreject" not in figures["stations"]["station-broad"]["parts_by_version"]
 
 
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
-    world = tmp_path / "w"
+def test_ctrl_c_leaves_nothing_behind(world: Path) -> None:
     process = subprocess.Popen(
         [*TAKTGATE, "demo", "--offline", "--parts", "500", "--keep", str(world)],
         stdout=subprocess.DEVNULL,
@@ -136,7 +144,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path: Path) -> None:
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=30) == 130
-    assert leftovers(str(tmp_path)) == []
+    assert leftovers(str(world)) == []
 
 
 @pytest.mark.parametrize(
@@ -160,6 +168,7 @@ def test_a_bad_option_is_refused_by_name(arguments: list[str], message: str) -> 
 
 
 def test_a_wrong_labels_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "seam.png").touch()
     (tmp_path / "labels.csv").write_text("file,label\nseam.png,perhaps\n", encoding="utf-8")
     done = subprocess.run(
         [*TAKTGATE, "demo", "--images", str(tmp_path)],

@@ -1,117 +1,15 @@
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+"""The line program: what opens the gate, and what leaves it at rest."""
+
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.unit.standin.line_bench import CLEAN, FIRST, MS, SCAN, Line, facts
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.plc.tags import DECISIONS, ERROR_CODES, RESULT_SLOTS, TAGS, slot_of
-from taktgate.standin.line.ladder import Contact, Rule, Rung, accepts
-from taktgate.standin.line.program import LineProgram, LineSettings
-from taktgate.standin.line.scan import ScanTask, Wiring
-from taktgate.standin.line.tags_view import ResultSlot
-from taktgate.standin.logix.memory import TagMemory, symbols_of
-from taktgate.standin.logix.router import Router
-
-MS: Final = 1_000_000
-BASE: Final = 1000
-FIRST: Final = BASE + 1
-SCAN: Final = 5
-START_NS: Final = 50_000 * MS
-
-
-class Line:
-    """A line whose clock the test turns. Parts come every 100 ms, beginning 100 ms after Ready."""
-
-    def __init__(
-        self,
-        *,
-        rule: Rule = accepts,
-        presets: LineSettings = LineSettings(),  # noqa: B008
-    ) -> None:
-        self.now = START_NS
-        self.memory = TagMemory(symbols_of(TAGS), clock=lambda: self.now)
-        self.router = Router(self.memory)
-        self.events: list[dict[str, Any]] = []
-        self.pulses: list[tuple[int, int]] = []
-        self.program = LineProgram(presets, base=BASE, rule=rule)
-        wiring = Wiring(pulse_trigger=self._pulse, publish=self.events.append)
-        self.task = ScanTask(self.program, self.memory, wiring, scan_ms=SCAN)
-        self.heartbeat = 0
-        self.is_alive = True
-        self.is_ready = True
-        self.seq = 0
-
-    def _pulse(self, trigger_id: int) -> None:
-        assert self.memory.load("VIS01_Cmd", "TriggerId") == trigger_id, "written before the pulse"
-        self.pulses.append((trigger_id, self.now))
-
-    def go(self, milliseconds: int) -> None:
-        """Let time pass, with a scan every 5 ms and a vision heartbeat every 100 ms."""
-        for _ in range(milliseconds // SCAN):
-            self.now += SCAN * MS
-            if self.is_alive and self.now // MS % 100 == 0:
-                self.heartbeat += 1
-                self.write("VIS01_Sts", "Heartbeat", self.heartbeat)
-                self.write("VIS01_Sts", "Ready", self.is_ready)
-            self.task.scan(self.now)
-
-    @contextmanager
-    def between_scans(self, milliseconds: int) -> Iterator[None]:
-        """Do something a little after a scan and before the next."""
-        self.now += milliseconds * MS
-        yield
-        self.now -= milliseconds * MS
-
-    def until_trigger(self, parts: int = 1, rate: float = 10.0) -> None:
-        self.program.production.run(parts=parts, rate=rate, wait_ready_s=1.0)
-        while not self.pulses:
-            self.go(SCAN)
-
-    def write(self, tag: str, member: str, value: int, slot: int | None = None) -> None:
-        """Write one member as a client does, through the router and into the log."""
-        path = _symbol(tag) + (b"" if slot is None else bytes((0x28, slot))) + _symbol(member)
-        is_bool = isinstance(value, bool)
-        data = struct.pack("<HHB" if is_bool else "<HHi", 0xC1 if is_bool else 0xC4, 1, value)
-        reply = self.router.answer(bytes((0x4D, len(path) // 2)) + path + data, 500)
-        assert reply[2] == 0
-
-    def result(
-        self, verdict: Verdict, reason: Reason = Reason.NONE, part: int = FIRST, **members: int
-    ) -> None:
-        """Write a whole result for *part*, Valid last; *members* replace what would be right."""
-        self.seq += 1
-        right: dict[str, int] = {
-            "Valid": False,
-            "SeqBegin": self.seq,
-            "TriggerId": part,
-            "Decision": DECISIONS[verdict],
-            "Pass": verdict is Verdict.PASS,
-            "Reject": verdict is not Verdict.PASS,
-            "Late": verdict is Verdict.LATE,
-            "ErrorCode": ERROR_CODES[reason],
-            "SeqEnd": self.seq,
-        }
-        for member, value in {**right, "Valid": True, **members}.items():
-            self.write("VIS01_Result", member, value, slot_of(part))
-
-    def closed(self) -> dict[str, Any]:
-        """Let the part reach its gate, and return its record."""
-        self.go(400)
-        (record,) = [event for event in self.events if event["event"] == "part"]
-        return record
-
-    def command(self, member: str) -> int | float | bool:
-        return self.memory.load("VIS01_Cmd", member)
-
-
-def _symbol(name: str) -> bytes:
-    return bytes((0x91, len(name))) + name.encode() + b"\0" * (len(name) % 2)
+from taktgate.plc.tags import RESULT_SLOTS
+from taktgate.standin.line.ladder import Contact
+from taktgate.standin.line.program import LineSettings
 
 
 @pytest.fixture
@@ -119,13 +17,6 @@ def line() -> Line:
     line = Line()
     line.until_trigger()
     return line
-
-
-def facts(record: dict[str, Any]) -> tuple[Any, ...]:
-    return record["verdict"], record["reason"], record["gate"], record["why"]
-
-
-CLEAN: Final = {"unsafe": False, "unexplained": False}
 
 
 def test_a_pass_in_time_opens_the_gate_and_is_acknowledged(line: Line) -> None:
@@ -370,103 +261,6 @@ def test_states_are_told_once_per_change(line: Line) -> None:
 
     states = [(e["comm_ok"], e["ready"]) for e in line.events if e["event"] == "state"]
     assert states == [(False, False), (True, True), (False, True)]
-
-
-actions = st.lists(
-    st.tuples(
-        st.integers(15, 120),
-        st.sampled_from([*Verdict, None]),
-        st.booleans(),
-        st.sampled_from([{}, {"SeqEnd": -1}, {"Reject": True}, {"TriggerId": 5}, {"Pass": False}]),
-    ),
-    max_size=6,
-)
-
-
-@settings(deadline=None, max_examples=60)
-@given(actions)
-def test_the_audit_agrees_with_the_ladder_whatever_is_written(
-    written: list[tuple[int, Verdict | None, bool, dict[str, Any]]],
-) -> None:
-    line = Line()
-    line.until_trigger()
-    for wait_ms, verdict, ready, members in written:
-        line.go(wait_ms)
-        with line.between_scans(wait_ms % SCAN):
-            line.write("VIS01_Sts", "Ready", ready)
-            if verdict is None:
-                line.is_alive = not line.is_alive
-            else:
-                line.result(verdict, **members)
-    record = line.closed()
-
-    assert record.items() >= CLEAN.items(), record
-    assert line.task.counters.parts == sum(line.task.counters.verdicts.values()) == 1
-
-
-def without(contact: Contact) -> Rule:
-    """Return the rung with one contact bridged."""
-
-    def broken(
-        slot: ResultSlot, *, part_id: int, comm_ok: bool, ready: bool, deadline_done: bool
-    ) -> Rung:
-        rung = accepts(
-            slot, part_id=part_id, comm_ok=comm_ok, ready=ready, deadline_done=deadline_done
-        )
-        left = tuple(found for found in rung.open_contacts if found is not contact)
-        return replace(rung, open_contacts=left)
-
-    return broken
-
-
-@pytest.mark.parametrize(
-    ("contact", "members"),
-    [
-        (Contact.VALID, {"Valid": False}),
-        (Contact.SEQUENCE, {"SeqEnd": 99}),
-        (Contact.TRIGGER_ID, {"TriggerId": FIRST - RESULT_SLOTS}),
-        (Contact.DECISION, {"Decision": 0}),
-    ],
-)
-def test_the_audit_finds_out_a_ladder_with_a_bridged_contact(
-    contact: Contact, members: dict[str, Any]
-) -> None:
-    line = Line(rule=without(contact))
-    line.until_trigger()
-    line.go(40)
-    line.result(Verdict.PASS, **members)
-    record = line.closed()
-
-    assert record["gate"] == "accept"
-    assert record["unsafe"]
-    assert line.task.counters.unsafe == 1
-
-
-def test_the_audit_finds_out_a_ladder_that_does_not_ask_for_ready() -> None:
-    line = Line(rule=without(Contact.READY))
-    line.until_trigger()
-    line.is_ready = False
-    line.write("VIS01_Sts", "Ready", False)
-    line.go(40)
-    line.result(Verdict.PASS)
-    record = line.closed()
-
-    assert (record["gate"], record["unsafe"], record["unexplained"]) == ("accept", False, True)
-
-
-def test_the_audit_finds_out_a_ladder_that_never_opens() -> None:
-    def shut(
-        slot: ResultSlot, *, part_id: int, comm_ok: bool, ready: bool, deadline_done: bool
-    ) -> Rung:
-        return Rung(open_contacts=(Contact.VALID,))
-
-    line = Line(rule=shut)
-    line.until_trigger()
-    line.go(40)
-    line.result(Verdict.PASS)
-    record = line.closed()
-
-    assert (record["gate"], record["unsafe"], record["unexplained"]) == ("reject", False, True)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The second opinion on every gate action, from nothing but the clients' raw writes.
 
 Shares no code with the ladder: it reads the members by the tag table's offsets itself. A part was
-rightly accepted only if a fresh, matched, in-deadline PASS is in the log and no other verdict for
-that part before the deadline.
+rightly accepted only if a fresh, matched, in-deadline PASS is in the log, no other verdict for that
+part before the deadline, and no second writer at work beside the first.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,7 @@ from taktgate.standin.line.records import Gate, PartClosed
 from taktgate.standin.logix.memory import LoggedWrite
 
 _MILLISECOND: Final = 1_000_000
+_SECOND: Final = 1_000 * _MILLISECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ class Finding:
     """What the audit holds against a gate action; both False is a clean part."""
 
     unsafe: bool
-    """Accepted without a PASS that could justify it."""
+    """Accepted without a PASS that could justify it, or with two writers at work."""
     unexplained: bool
     """The action does not follow from the verdict, and nothing on the vision side excuses that."""
 
@@ -38,6 +39,8 @@ class Audit:
         self._watchdog_ns = watchdog_ms * _MILLISECOND
         # What happens within this time of a limit, the program may rightly see on either side.
         self._slack_ns = 2 * scan_ms * _MILLISECOND
+        self.hindsight_ns = self._watchdog_ns + _SECOND
+        """How long before a part's trigger the status writes have to begin."""
 
     def judge(
         self,
@@ -69,7 +72,7 @@ class Audit:
     ) -> Finding:
         end_ns = part.trigger_ns + self._deadline_ns
         passed_ns = _justifying_pass(part, writes, end_ns=end_ns)
-        if passed_ns is None:
+        if passed_ns is None or history.had_two_writers(part.trigger_ns, part.gate_ns):
             return Finding(unsafe=True, unexplained=True)
         limit_ns = self._watchdog_ns + self._slack_ns
         is_explained = (

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 from taktgate.plc.tags import STATUS
 from taktgate.standin.line.raw_members import flag, number
@@ -9,6 +11,9 @@ from taktgate.standin.logix.memory import LoggedWrite
 
 _LONG_AGO = -(2**62)
 _FOR_EVER = 2**62
+_ALIVE_NS: Final = 250_000_000
+"""Who wrote this short a time ago was at work: a writer writes each 100 ms, and one that takes over
+has watched the tag stand still for 300 ms."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,7 @@ class StatusHistory:
     """Answers whether the vision side was up at a time."""
 
     def __init__(self, writes: Sequence[LoggedWrite]) -> None:
+        self._writes = writes
         self._periods = tuple(_periods(writes))
 
     def was_up(self, start_ns: int, end_ns: int, *, watchdog_ns: int) -> bool:
@@ -46,10 +52,23 @@ class StatusHistory:
         """Tell whether the heartbeat was alive at a time."""
         return any(at_ns - period.beat_ns < watchdog_ns for period in self._within(at_ns, at_ns))
 
+    def had_two_writers(self, start_ns: int, end_ns: int) -> bool:
+        """Tell whether a BootId took the place of another that was still at work, meanwhile."""
+        return any(
+            start_ns <= after.at_ns <= end_ns
+            and after.at_ns - before.at_ns < _ALIVE_NS
+            and _boot_id(after) != _boot_id(before)
+            for before, after in pairwise(self._writes)
+        )
+
     def _within(self, start_ns: int, end_ns: int) -> Iterator[Period]:
         for period in self._periods:
             if period.start_ns <= end_ns and period.end_ns >= start_ns:
                 yield period
+
+
+def _boot_id(write: LoggedWrite) -> int:
+    return number(STATUS, write.content, "BootId")
 
 
 def _periods(writes: Sequence[LoggedWrite]) -> Iterator[Period]:

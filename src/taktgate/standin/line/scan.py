@@ -74,8 +74,12 @@ class ScanTask:
     def _close(self, part: PartClosed) -> None:
         finding = self._audit.judge(
             part,
-            result_writes=self._memory.writes(RESULT_TAG.name, slot_of(part.trigger_id)),
-            status_writes=self._memory.writes(STATUS_TAG.name),
+            result_writes=self._memory.writes(
+                RESULT_TAG.name, slot_of(part.trigger_id), since_ns=part.trigger_ns
+            ),
+            status_writes=self._memory.writes(
+                STATUS_TAG.name, since_ns=part.trigger_ns - self._audit.hindsight_ns
+            ),
         )
         self.counters.count(part, unsafe=finding.unsafe, unexplained=finding.unexplained)
         self._wiring.publish({"event": "part", **_facts(part, finding)})

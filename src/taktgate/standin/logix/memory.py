@@ -12,7 +12,10 @@ from taktgate.standin.logix.data_types import Atomic, DataType, Field, Template,
 
 _FIRST_TEMPLATE: Final = 0x101
 """User-defined types have template ids 0x100..0xEFF."""
-_WRITES_KEPT: Final = 256
+_WRITES_KEPT_NS: Final = 90_000_000_000
+"""Longer than any part is on the line: its judge looks at the writes of all that time."""
+_MOST_WRITES: Final = 32_768
+"""Per element, whatever the clients do: room for 360 a second."""
 
 Value = int | float | bool
 
@@ -88,12 +91,22 @@ class TagMemory:
         now = self._clock()
         size = symbol.data_type.size_bytes
         for element in range(offset // size, (offset + length - 1) // size + 1):
-            writes = self._writes.setdefault((symbol.name, element), deque(maxlen=_WRITES_KEPT))
+            writes = self._writes.setdefault((symbol.name, element), deque(maxlen=_MOST_WRITES))
             writes.append(LoggedWrite(at_ns=now, content=self.element(symbol.name, element)))
+            while writes[0].at_ns < now - _WRITES_KEPT_NS:
+                writes.popleft()
 
-    def writes(self, tag: str, element: int = 0) -> tuple[LoggedWrite, ...]:
-        """Return what clients wrote to one element, oldest first; the last 256 are kept."""
-        return tuple(self._writes.get((tag, element), ()))
+    def writes(self, tag: str, element: int = 0, *, since_ns: int = 0) -> tuple[LoggedWrite, ...]:
+        """Return what clients wrote to one element, oldest first; 90 s of it are kept.
+
+        The write that stood at *since_ns* is the first.
+        """
+        recent: list[LoggedWrite] = []
+        for write in reversed(self._writes.get((tag, element), ())):
+            recent.append(write)
+            if write.at_ns < since_ns:
+                break
+        return tuple(reversed(recent))
 
     def element(self, tag: str, index: int = 0) -> bytes:
         """Return a copy of one element, as the ladder's CPS makes it."""
