@@ -2,12 +2,12 @@
 
 By time: a frame belongs to a trigger if its exposure began after the trigger can have happened and
 it was complete within the frame window, which counts from there as well: a trigger that a host in a
-stall saw late must not reach out for the frame of the next. By number: `TriggerId - frame_id` stays the same as long as
-PLC and camera count the same parts. The difference (the *base*) is learnt from one trigger and one
-frame that are alone in their window; from then on both must agree, and whatever contradicts is
-doubt: the parts concerned get no verdict from any frame, and the base is learnt anew. So is a jump
-of TriggerId: its interval is long enough for exposures that nobody counted, and those would shift
-the numbering unseen.
+stall saw late must not reach out for the frame of the next. By number: `TriggerId - frame_id` stays
+the same as long as PLC and camera count the same parts. The difference (the *base*) is learnt from
+one trigger and one frame that are alone in their window; from then on both must agree, and whatever
+contradicts is doubt: the parts concerned get no verdict from any frame, and the base is learnt
+anew. So is a jump of TriggerId: its interval is long enough for exposures that nobody counted, and
+those would shift the numbering unseen.
 
 The frame window must be shorter than the takt. Where two windows overlap, frames in the overlap are
 doubtful by rule. A pure state machine: no clock, no I/O.
