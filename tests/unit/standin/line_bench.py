@@ -21,7 +21,7 @@ START_NS: Final = 50_000 * MS
 
 
 class Line:
-    """A line whose clock the test turns. Parts come every 100 ms, beginning 100 ms after Ready."""
+    """A line whose clock the test turns. Parts come every 100 ms, the first after two heartbeats."""
 
     def __init__(
         self,
@@ -64,6 +64,7 @@ class Line:
         self.now -= milliseconds * MS
 
     def until_trigger(self, parts: int = 1, rate: float = 10.0) -> None:
+        self.go(200)
         self.program.production.run(parts=parts, rate=rate, wait_ready_s=1.0)
         while not self.pulses:
             self.go(SCAN)

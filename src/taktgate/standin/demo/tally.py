@@ -4,12 +4,11 @@ Pure. The PLC says what it saw and did, the camera says which image it showed; n
 from the modules under test except the lane, which only they know.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
@@ -153,8 +152,9 @@ def percentiles(samples: Sequence[float]) -> dict[str, float | None]:
     names = {"p50": 50, "p95": 95, "p99": 99}
     if not samples:
         return dict.fromkeys(names)
-    values = np.percentile(samples, list(names.values()), method="inverted_cdf")
-    return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
+    ranked = sorted(samples)
+    ranks = {name: math.ceil(len(ranked) * share / 100) for name, share in names.items()}
+    return {name: round(ranked[rank - 1], 3) for name, rank in ranks.items()}
 
 
 def _compare(part: Part, label: str | None) -> str:

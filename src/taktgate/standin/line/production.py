@@ -20,7 +20,7 @@ class Production:
     def run(self, *, parts: int | None, rate: float, wait_ready_s: float) -> None:
         """Let *parts* parts come (None: until `stop`), *rate* per second.
 
-        The first comes one period after the vision side is ready, or has had *wait_ready_s*.
+        The first comes as soon as the vision side is ready, or has had *wait_ready_s*.
         """
         self.is_running = True
         self._left = parts
@@ -37,8 +37,9 @@ class Production:
         if not self.is_running:
             return False
         if self._next_ns is None:
-            self._await_start(now_ns, is_ready=is_ready)
-            return False
+            if not self._may_start(now_ns, is_ready=is_ready):
+                return False
+            self._next_ns = now_ns
         if now_ns < self._next_ns:
             return False
         # A scan that came late must not bunch parts: they are as far apart as on a real conveyor.
@@ -48,8 +49,7 @@ class Production:
             self.is_running = self._left > 0
         return True
 
-    def _await_start(self, now_ns: int, *, is_ready: bool) -> None:
+    def _may_start(self, now_ns: int, *, is_ready: bool) -> bool:
         if self._give_up_ns is None:
             self._give_up_ns = now_ns + self._wait_ns
-        if is_ready or now_ns >= self._give_up_ns:
-            self._next_ns = now_ns + self._period_ns
+        return is_ready or now_ns >= self._give_up_ns
