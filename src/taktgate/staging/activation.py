@@ -18,6 +18,14 @@ class ActivationFile:
 
     path: Path
 
+    def may_be_in_use(self) -> bool:
+        """Tell whether a model may judge parts here: yes, if nobody can say."""
+        try:
+            activation = self.read()
+        except ActivationUnknownError:
+            return True
+        return bool(slots_in_use(activation))
+
     def read(self) -> Activation | None:
         """Return the record, or None on a station where nothing was ever activated.
 

@@ -1,6 +1,7 @@
 """The stager's loop: mail, work, report. To go on with an order, it needs no hub and no network."""
 
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from taktgate.edge.hub import HubClient
@@ -31,7 +32,9 @@ class StagerAgent:
         stager: Stager,
         journal: Journal,
         reporter: Reporter,
+        make_way: Callable[[], None],
     ) -> None:
+        self._make_way = make_way
         self._hub = hub
         self._desk = desk
         self._stager = stager
@@ -59,6 +62,7 @@ class StagerAgent:
         Raises:
             LinkLostForGoodError: the hub client cannot recover in this process.
         """
+        self._make_way()
         self._read_mail()
         pause_s = self._desk.work(self._check)
         self._report()

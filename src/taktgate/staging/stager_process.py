@@ -9,11 +9,7 @@ from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.exits import EXIT_BUG
 from taktgate.edge.metrics import MetricsPortError, serve_metrics
 from taktgate.edge.places import Places
-from taktgate.edge.process import (
-    end_on_sigterm,
-    hold_role,
-    take_idle_priority,
-)
+from taktgate.edge.process import end_on_sigterm, hold_role, take_idle_priority
 from taktgate.edge.settings import StationSettings
 from taktgate.edge.startup import run_process
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
@@ -38,14 +34,23 @@ def stage(places: Places, station: StationSettings) -> int:
     # On the volume itself: an old container that lingers must not write beside a new one.
     places.slots.mkdir(parents=True, exist_ok=True)
     with hold_role(places.slots / LOCK_FILE):
-        take_idle_priority()
         end_on_sigterm(_end)
-        return _serve(places, station)
+        activation = ActivationFile(path=places.state / ACTIVATION_FILE)
+        make_way(activation)
+        return _serve(places, station, activation)
 
 
-def _serve(places: Places, station: StationSettings) -> int:
+def make_way(activation: ActivationFile) -> None:
+    """Step behind everything else on the machine; not before there is a model that judges parts.
+
+    A station without one has nothing to disturb, and waits for us.
+    """
+    if activation.may_be_in_use():
+        take_idle_priority()
+
+
+def _serve(places: Places, station: StationSettings, activation: ActivationFile) -> int:
     disk = LocalDisk()
-    activation = ActivationFile(path=places.state / ACTIVATION_FILE)
     try:
         journal = Journal(places.slots, disk=disk)
         metrics = serve_metrics(
@@ -74,6 +79,7 @@ def _serve(places: Places, station: StationSettings) -> int:
         stager=stager,
         journal=journal,
         reporter=Reporter(hub),
+        make_way=lambda: make_way(activation),
     )
     try:
         return agent.run()

@@ -21,13 +21,20 @@ def hub() -> RecordingHub:
 
 
 @pytest.fixture
-def agent(hub: RecordingHub, rig: StagerRig) -> StagerAgent:
+def phases_at_way() -> list[StagingPhase]:
+    """The phase at each time that the agent made way for the parts."""
+    return []
+
+
+@pytest.fixture
+def agent(hub: RecordingHub, rig: StagerRig, phases_at_way: list[StagingPhase]) -> StagerAgent:
     return StagerAgent(
         hub=hub,
         desk=rig.desk,
         stager=rig.stager,
         journal=rig.journal,
         reporter=Reporter(hub, clock=lambda: rig.now_s),
+        make_way=lambda: phases_at_way.append(rig.journal.record.phase),
     )
 
 
@@ -37,6 +44,14 @@ def twin(version: str, order: str) -> DesiredTwin:
 
 
 IDLE = StagerReported(contract="1.0", code="t", phase=StagingPhase.IDLE)
+
+
+def test_the_agent_makes_way_before_it_works(
+    agent: StagerAgent, hub: RecordingHub, phases_at_way: list[StagingPhase]
+) -> None:
+    agent._mailbox.put(twin("1.0.0", "o1"))
+    agent.step()
+    assert phases_at_way == [StagingPhase.IDLE]
 
 
 def test_reports_come_on_change_and_not_more_than_once_a_second(hub: RecordingHub) -> None:

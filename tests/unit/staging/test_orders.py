@@ -10,6 +10,7 @@ from taktgate.contracts.activation import Activation, Rollback, SlotRef, Trial
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import StagingPhase
+from taktgate.staging.activation import ActivationFile
 from taktgate.staging.errors import (
     DeniedError,
     NotFoundError,
@@ -306,6 +307,17 @@ def test_a_cleared_rollback_is_announced_again(rig: StagerRig) -> None:
     rig.work()
     rig.work()
     assert rig.desk.report().phase is StagingPhase.STAGED
+
+
+def test_the_stager_makes_way_as_soon_as_a_model_may_judge_parts(rig: StagerRig) -> None:
+    record = ActivationFile(path=rig.state_root / "activation.json")
+    assert not record.may_be_in_use()
+    rig.activate(EMPTY)
+    assert not record.may_be_in_use()
+    rig.activate(replace(EMPTY, last_known_good=slot_of(staged(rig, "1.0.0", "o1"))))
+    assert record.may_be_in_use()
+    record.path.write_bytes(b"{")
+    assert record.may_be_in_use(), "nobody can say"
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"contract": "9.0", "generation": 1}'])

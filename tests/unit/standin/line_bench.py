@@ -21,7 +21,7 @@ START_NS: Final = 50_000 * MS
 
 
 class Line:
-    """A line whose clock the test turns. Parts come every 100 ms, the first after two heartbeats."""
+    """A line whose clock the test turns. Parts come each 100 ms, the first after two heartbeats."""
 
     def __init__(
         self,
