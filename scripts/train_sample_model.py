@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import in_venv
 from PIL import Image
 
 from taktgate.bundle.errors import BundleError
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # these load torch
     from taktgate.gates.sample_bundle import Packed
     from taktgate.gates.sample_training import Progress
 
-SAMPLES = Path(__file__).resolve().parents[1] / "src/taktgate/standin/samples"
+SAMPLES = in_venv.ROOT / "src/taktgate/standin/samples"
 DEVELOPMENT_KEY = SAMPLES / "development-signing-key.pem"
 
 

@@ -6,8 +6,9 @@ import importlib
 from typing import Any, Final
 
 HOW_TO_INSTALL: Final = (
-    "training needs packages that the line does not; install them beside taktgate:"
-    " pip install torch onnx onnxscript onnxruntime (the CPU build of torch is enough)"
+    "training needs packages that the line does not; add them to .venv with"
+    " python3 -m pip --python .venv/bin/python install torch onnx onnxscript"
+    " (the CPU build of torch is enough)"
 )
 
 
