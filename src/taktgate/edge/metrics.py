@@ -1,7 +1,9 @@
 """Metrics of a module's agent: OpenTelemetry instruments behind a Prometheus endpoint."""
 
+import logging
 import os
 from dataclasses import dataclass
+from typing import Final
 from wsgiref.simple_server import WSGIServer
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
@@ -13,9 +15,10 @@ from prometheus_client import start_http_server
 from taktgate import __version__
 from taktgate.edge.clock import new_start_id
 
+log = logging.getLogger(__name__)
 
-class MetricsPortError(RuntimeError):
-    """The metrics endpoint could not be bound."""
+METRICS_PORT: Final = "METRICS_PORT"
+"""The typed reason under which a module reports that its metrics are not served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,22 +26,22 @@ class Metrics:
     """The meter to create instruments with, and the endpoint that serves them."""
 
     meter: Meter
-    server: WSGIServer
+    server: WSGIServer | None
+    error: str = ""
+    """Why nothing is served. Figures are worth less than parts: a module runs without them."""
 
     def close(self) -> None:
         """Stop serving."""
-        self.server.shutdown()
-        self.server.server_close()
+        if self.server is not None:
+            self.server.shutdown()
+            self.server.server_close()
 
 
 def serve_metrics(module: str, *, address: str, port: int) -> Metrics:
-    """Serve the metrics of *module* at http://address:port/metrics.
+    """Serve the metrics of *module* at http://address:port/metrics, if the port can be had.
 
     Resource attributes follow the names that IoT Edge's own modules use, so that a collector can
     tell devices and starts apart.
-
-    Raises:
-        MetricsPortError: the port is taken or not ours to bind.
     """
     resource = Resource.create(
         {
@@ -51,8 +54,11 @@ def serve_metrics(module: str, *, address: str, port: int) -> Metrics:
         }
     )
     provider = MeterProvider(resource=resource, metric_readers=[PrometheusMetricReader()])
+    meter = provider.get_meter(f"taktgate.{module}", __version__)
     try:
         server, _ = start_http_server(port, addr=address)
     except OSError as error:
-        raise MetricsPortError(f"metrics endpoint {address}:{port}: {error.strerror}") from error
-    return Metrics(meter=provider.get_meter(f"taktgate.{module}", __version__), server=server)
+        fault = f"metrics endpoint {address}:{port}: {error.strerror}"
+        log.error("no metrics", extra={"error": fault})
+        return Metrics(meter=meter, server=None, error=fault)
+    return Metrics(meter=meter, server=server)

@@ -23,6 +23,9 @@ RESTART_WINDOW_S: Final = 30.0
 STOP_GRACE_S: Final = 3.0
 _POLL_S: Final = 0.05
 
+CHILD_ENDED: Final = "a process of this module ended"
+"""What the log says, followed by `role` and `exit_code` (negative: the number of a signal)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
@@ -95,7 +98,7 @@ class Supervisor:
         self._due[child.role] = self._clock() + RESTART_DELAY_S
         code = self._verdict_on(child.role, ended_with)
         log.error(
-            "a process of this module ended",
+            CHILD_ENDED,
             extra={"role": child.role, "exit_code": ended_with, "restarting": code == 0},
         )
         return code

@@ -44,6 +44,8 @@ class AgentSetup:
 
     controller: str
     lanes: LaneSettings
+    complaint: str = ""
+    """What is wrong with the agent itself: reported while nothing graver is."""
 
 
 class Agent:
@@ -164,7 +166,9 @@ class Agent:
             contract=CONTRACT_VERSION,
             code=__version__,
             state="silent" if status is None else status.state,
-            error="the writer process does not report" if status is None else status.error,
+            error="the writer process does not report"
+            if status is None
+            else status.error or self._setup.complaint,
             controller=self._setup.controller,
             realtime=status is not None and status.is_realtime,
             lanes=tuple(lane for lane, is_on in enabled.items() if is_on),

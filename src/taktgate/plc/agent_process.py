@@ -10,7 +10,7 @@ from taktgate.contracts.outcome import Lane
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.clock import monotonic_ns
 from taktgate.edge.lane import LaneInbox, LaneSender
-from taktgate.edge.metrics import MetricsPortError, serve_metrics
+from taktgate.edge.metrics import serve_metrics
 from taktgate.edge.places import Places
 from taktgate.edge.process import end_on_sigterm, hold_role
 from taktgate.edge.settings import StationSettings
@@ -22,7 +22,6 @@ from taktgate.plc.writer_metrics import WriterMetrics
 
 log = logging.getLogger(__name__)
 
-EXIT_NO_METRICS: Final = 5
 EXIT_LINK_FATAL: Final = 6
 _TURN_S: Final = 0.25
 _DATAGRAMS_PER_TURN: Final = 64
@@ -72,20 +71,18 @@ def run_agent(places: Places, station: StationSettings) -> int:
         mailbox = HubMailbox()
         held.callback(mailbox.close)
         hub = AzureHub()
+        metrics = serve_metrics(
+            "plc_writer", address=places.metrics_address, port=places.metrics_port
+        )
+        held.callback(metrics.close)
         agent = Agent(
-            AgentSetup(controller=station.plc.address, lanes=station.lanes),
+            AgentSetup(
+                controller=station.plc.address, lanes=station.lanes, complaint=metrics.error
+            ),
             hub=hub,
             writer=LaneSender(places.lane / WRITER_SOCKET, Lane.EDGEHUB),
             clock=monotonic_ns,
         )
-        try:
-            metrics = serve_metrics(
-                "plc_writer", address=places.metrics_address, port=places.metrics_port
-            )
-        except MetricsPortError as error:
-            log.critical("refusing to start: %s", error)
-            return EXIT_NO_METRICS
-        held.callback(metrics.close)
         agent.count_with(WriterMetrics(metrics.meter, status=agent.status, losses=agent.losses))
         loop = AgentLoop(agent, inbox=inbox, mailbox=mailbox)
         end_on_sigterm(loop.stop)

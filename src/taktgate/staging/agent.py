@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
+from taktgate.contracts.twins import TypedError
 from taktgate.edge.hub import HubClient
 from taktgate.staging.errors import RetriedError, SupersededError
 from taktgate.staging.journal import Journal
@@ -33,7 +35,10 @@ class StagerAgent:
         journal: Journal,
         reporter: Reporter,
         make_way: Callable[[], None],
+        complaint: TypedError | None = None,
     ) -> None:
+        """Take the stager's parts, and a *complaint* to report while nothing graver is wrong."""
+        self._complaint = complaint
         self._make_way = make_way
         self._hub = hub
         self._desk = desk
@@ -97,4 +102,7 @@ class StagerAgent:
             raise LinkLostForGoodError(mail.fatal)
 
     def _report(self) -> None:
-        self._reporter.tell(self._desk.report(), self._journal.announced)
+        report = self._desk.report()
+        if report.lastError is None:
+            report = replace(report, lastError=self._complaint)
+        self._reporter.tell(report, self._journal.announced)

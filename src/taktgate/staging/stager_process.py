@@ -5,9 +5,10 @@ import sys
 from typing import Final, NoReturn
 
 from taktgate import __version__
+from taktgate.contracts.twins import TypedError
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.exits import EXIT_BUG
-from taktgate.edge.metrics import MetricsPortError, serve_metrics
+from taktgate.edge.metrics import METRICS_PORT, serve_metrics
 from taktgate.edge.places import Places
 from taktgate.edge.process import end_on_sigterm, hold_role, take_idle_priority
 from taktgate.edge.settings import StationSettings
@@ -53,12 +54,12 @@ def _serve(places: Places, station: StationSettings, activation: ActivationFile)
     disk = LocalDisk()
     try:
         journal = Journal(places.slots, disk=disk)
-        metrics = serve_metrics(
-            "model_stager", address=places.metrics_address, port=places.metrics_port
-        )
-    except (OSError, MetricsPortError) as error:
+    except OSError as error:
         log.critical("refusing to start: %s", error)
         return EXIT_BUG
+    metrics = serve_metrics(
+        "model_stager", address=places.metrics_address, port=places.metrics_port
+    )
     stager = Stager(
         journal=journal,
         slots=Slots(
@@ -80,6 +81,7 @@ def _serve(places: Places, station: StationSettings, activation: ActivationFile)
         journal=journal,
         reporter=Reporter(hub),
         make_way=lambda: make_way(activation),
+        complaint=TypedError(reason=METRICS_PORT, message=metrics.error) if metrics.error else None,
     )
     try:
         return agent.run()

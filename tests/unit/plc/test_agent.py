@@ -108,11 +108,11 @@ class ListWriter:
 
 
 class Bench:
-    def __init__(self, lanes: LaneSettings) -> None:
+    def __init__(self, lanes: LaneSettings, complaint: str = "") -> None:
         self.now_ns = 100 * SECOND
         self.hub, self.writer = ListHub(), ListWriter()
         self.agent = Agent(
-            AgentSetup(controller="10.0.0.1", lanes=lanes),
+            AgentSetup(controller="10.0.0.1", lanes=lanes, complaint=complaint),
             hub=self.hub,
             writer=self.writer,
             clock=lambda: self.now_ns,
@@ -201,6 +201,19 @@ def test_the_state_is_reported_when_it_changes_and_at_most_once_a_second(bench: 
     bench.agent.tick()
     bench.agent.tick()
     assert len(bench.hub.reports) == 2
+
+
+def test_an_agents_own_complaint_is_reported_while_the_writer_has_none() -> None:
+    bench = Bench(LaneSettings(), complaint="metrics endpoint 0.0.0.0:9600: taken")
+    said = []
+    for error in ("", "no_beat"):
+        bench.now_ns += 2 * SECOND
+        bench.hear("status", encode(replace(STATUS, error=error)))
+        bench.agent.tick()
+        reported = bench.reported()
+        assert isinstance(reported, dict)
+        said.append(reported["error"])
+    assert said == ["metrics endpoint 0.0.0.0:9600: taken", "no_beat"]
 
 
 def test_a_writer_that_says_nothing_is_reported_as_silent(bench: Bench) -> None:

@@ -35,6 +35,7 @@ def agent(hub: RecordingHub, rig: StagerRig, phases_at_way: list[StagingPhase]) 
         journal=rig.journal,
         reporter=Reporter(hub, clock=lambda: rig.now_s),
         make_way=lambda: phases_at_way.append(rig.journal.record.phase),
+        complaint=TypedError(reason="METRICS_PORT", message="taken"),
     )
 
 
@@ -52,6 +53,17 @@ def test_the_agent_makes_way_before_it_works(
     agent._mailbox.put(twin("1.0.0", "o1"))
     agent.step()
     assert phases_at_way == [StagingPhase.IDLE]
+
+
+def test_the_agents_own_complaint_is_reported_while_no_order_has_one(
+    agent: StagerAgent, hub: RecordingHub, rig: StagerRig
+) -> None:
+    agent.step()
+    rig.now_s += 2
+    agent._mailbox.put(twin("9.9.9", "o1"))
+    agent.step()
+    reasons = [patch["stager"]["lastError"]["reason"] for patch in hub.reported]
+    assert (reasons[0], reasons[-1]) == ("METRICS_PORT", "NOT_FOUND")
 
 
 def test_reports_come_on_change_and_not_more_than_once_a_second(hub: RecordingHub) -> None:

@@ -69,15 +69,36 @@ def test_a_missing_part_is_an_objection() -> None:
 
 def test_silence_is_an_objection_unless_a_fault_explains_it() -> None:
     tally = Tally(parts=[SILENT])
-    assert tally.objections(expected_parts=1) == ["1 parts SILENT without a fault"]
+    assert tally.objections(expected_parts=1) == ["1 parts SILENT without an injected fault"]
     tally.faults.append(Fault(name="judge", at_ns=9_500_000_000, injected=True))
     assert tally.objections(expected_parts=1) == []
+
+
+CRASH = Fault(name="writer ended by itself (exit code 5)", at_ns=9_500_000_000, injected=False)
+
+
+def test_a_process_that_ends_by_itself_is_an_objection_and_excuses_no_silence() -> None:
+    tally = Tally(parts=[SILENT], faults=[CRASH])
+    assert tally.objections(expected_parts=1) == [
+        "1 parts SILENT without an injected fault",
+        "writer ended by itself (exit code 5)",
+    ]
+
+
+def test_a_process_that_ends_as_a_consequence_of_an_injected_fault_is_none() -> None:
+    stopped = Fault(name="stop edgehub", at_ns=4_000_000_000, injected=True, duration_s=5)
+    assert Tally(parts=[PART], faults=[stopped, CRASH]).objections(expected_parts=1) == []
+
+
+def test_a_fault_that_could_not_be_injected_is_an_objection() -> None:
+    tally = Tally(parts=[PART], mishaps=["kill inference/judge: no such process ran"])
+    assert tally.objections(expected_parts=1) == ["kill inference/judge: no such process ran"]
 
 
 def test_a_fault_long_before_or_after_explains_nothing() -> None:
     for at_s in (-60, 12):
         fault = Fault(name="judge", at_ns=int(at_s * 1e9), injected=True)
-        assert not fault.explains(SILENT)
+        assert not fault.explains(SILENT.trigger_ns)
 
 
 def test_lane_shares_count_only_parts_of_this_run() -> None:

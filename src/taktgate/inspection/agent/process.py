@@ -204,18 +204,12 @@ def _read_lane(lane: LaneInbox, inbox: Inbox, stop: threading.Event) -> None:
 
 def _serve_metrics(places: Places, figures: LateFigures, inbox: Inbox) -> None:
     # Here, not above: these imports take longer than the judge takes to its first part.
-    from taktgate.edge.metrics import MetricsPortError, serve_metrics
+    from taktgate.edge.metrics import METRICS_PORT, serve_metrics
     from taktgate.inspection.agent.metrics import AgentMetrics
 
-    try:
-        metrics = serve_metrics(
-            "inference", address=places.metrics_address, port=places.metrics_port
-        )
-    except MetricsPortError as error:
-        log.error("no metrics", extra={"error": str(error)})
-        complaint = Complaint(source=Source.METRICS, reason="METRICS_PORT", message=str(error))
-        inbox.put(complaint)
-        return
+    metrics = serve_metrics("inference", address=places.metrics_address, port=places.metrics_port)
+    if metrics.error:
+        inbox.put(Complaint(source=Source.METRICS, reason=METRICS_PORT, message=metrics.error))
     figures.target = AgentMetrics(metrics.meter)
 
 

@@ -35,7 +35,7 @@ class StandinProcess:
     """
 
     def __init__(self, module: str, arguments: Sequence[str], *, control: Path) -> None:
-        self._module = module
+        self.module = module
         self._arguments = [*arguments, "--control", str(control)]
         self._control = control
         self._output: deque[str] = deque(maxlen=_OUTPUT_LINES_KEPT)
@@ -54,6 +54,11 @@ class StandinProcess:
         return self._process.pid
 
     @property
+    def said(self) -> str:
+        """Return the last lines that it printed."""
+        return "\n".join(self._output) or "nothing"
+
+    @property
     def _process(self) -> asyncio.subprocess.Process:
         assert self._started is not None, "start() comes first"
         return self._started
@@ -65,7 +70,7 @@ class StandinProcess:
             StandinStartError: it ended, or was not ready in time.
         """
         self._started = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", self._module, *self._arguments),
+            *(sys.executable, "-m", self.module, *self._arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -78,7 +83,7 @@ class StandinProcess:
                 self.ready = json.loads(await reader.readline())
         except TimeoutError:
             await self.stop()
-            raise StandinStartError(f"{self._module} was not ready in {timeout_s} s") from None
+            raise StandinStartError(f"{self.module} was not ready in {timeout_s} s") from None
         self._tasks.append(asyncio.create_task(self._collect_events(reader), name="standin events"))
 
     async def command(self, do: str, **fields: object) -> Event:
@@ -127,9 +132,8 @@ class StandinProcess:
                 return reader
             await asyncio.sleep(_RETRY_S)
         await asyncio.gather(*self._tasks)
-        said = "\n".join(self._output) or "nothing"
         raise StandinStartError(
-            f"{self._module} ended with exit code {self._process.returncode} and said: {said}"
+            f"{self.module} ended with exit code {self._process.returncode} and said: {self.said}"
         )
 
     async def _collect_output(self) -> None:
@@ -137,19 +141,19 @@ class StandinProcess:
         while line := await self._process.stdout.readline():
             text = line.decode(errors="replace").rstrip()
             self._output.append(text)
-            log.info("stand-in output", extra={"standin": self._module, "line": text})
+            log.info("stand-in output", extra={"standin": self.module, "line": text})
 
     async def _collect_events(self, reader: asyncio.StreamReader) -> None:
         try:
             while line := await reader.readline():
                 self._take(json.loads(line))
         except ConnectionError:
-            log.info("stand-in is gone", extra={"standin": self._module})
+            log.info("stand-in is gone", extra={"standin": self.module})
         finally:
             self._writer.close()
             for future in self._replies.values():
                 if not future.done():
-                    future.set_exception(ConnectionResetError(f"{self._module} is gone"))
+                    future.set_exception(ConnectionResetError(f"{self.module} is gone"))
         self._take({"event": "ended", "exit_code": await self._process.wait()})
 
     def _take(self, event: Event) -> None:

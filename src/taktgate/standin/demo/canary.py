@@ -20,8 +20,9 @@ from taktgate.contracts.codec import parse
 from taktgate.contracts.routes import INFERENCE
 from taktgate.contracts.twins import InspectionReported
 from taktgate.standin.demo.deployments import APP_TAG
-from taktgate.standin.demo.line_run import READY_WITHIN_S, watch_processes
+from taktgate.standin.demo.line_run import watch_processes
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.readiness import READY_WITHIN_S, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
@@ -112,16 +113,18 @@ async def _roll_out(
 @asynccontextmanager
 async def _running_line(world: World, options: DemoOptions, screen: Screen) -> AsyncIterator[None]:
     """Let parts come at all stations inside the context; all are closed when it ends."""
+    stations = world.stations.values()
+    for station in stations:
+        await station.plc.run(None, options.rate, wait_ready_s=2 * READY_WITHIN_S)
+    await asyncio.gather(*(until_first_part(station) for station in stations))
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(watch_processes(station)) for station in world.stations.values()]
+        tasks = [group.create_task(watch_processes(station)) for station in stations]
         tasks.append(group.create_task(_keep_fresh(screen)))
-        for station in world.stations.values():
-            await station.plc.run(None, options.rate, wait_ready_s=READY_WITHIN_S)
         yield
-        for station in world.stations.values():
+        for station in stations:
             await station.plc.end_parts()
         async with asyncio.timeout(30):
-            for station in world.stations.values():
+            for station in stations:
                 await station.finished.wait()
         for task in tasks:
             task.cancel()

@@ -96,13 +96,18 @@ def _run_checked(options: DemoOptions) -> int:
     from taktgate.standin.control.process import StandinStartError
     from taktgate.standin.demo.canary import run_canary
     from taktgate.standin.demo.line_run import run_line
+    from taktgate.standin.demo.readiness import StationNotReadyError
     from taktgate.standin.demo.samples import SampleMissingError
+    from taktgate.standin.demo.station import StationBrokenError
     from taktgate.standin.demo.world import WorldError
 
     # A log keeps its lines whole; a terminal knows its own width.
     console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
     job = run_canary if options.canary else run_line
-    refusals = (ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError)
+    refusals = (
+        *(ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError),
+        *(StationBrokenError, StationNotReadyError),
+    )
     try:
         figures = asyncio.run(_until_signalled(lambda: job(options, console)))
     except refusals as error:

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 
 import psutil
@@ -26,12 +27,16 @@ async def break_as_planned(station: LocalStation, fault: PlannedFault) -> None:
     )
     if fault.target == EDGEHUB:
         await _stop_edgehub(station, fault.duration_s)
+        return
+    victims = list(processes_named(station.name, fault.target))
+    if not victims:
+        station.tally.mishaps.append(f"{fault.action} {fault.target}: no such process ran")
     elif fault.action == "kill":
-        _signal(station, fault.target, signal.SIGKILL)
+        _signal(victims, signal.SIGKILL)
     else:
-        _signal(station, fault.target, signal.SIGSTOP)
+        _signal(victims, signal.SIGSTOP)
         await asyncio.sleep(fault.duration_s)
-        _signal(station, fault.target, signal.SIGCONT)
+        _signal(victims, signal.SIGCONT)
 
 
 async def _stop_edgehub(station: LocalStation, duration_s: float) -> None:
@@ -40,7 +45,7 @@ async def _stop_edgehub(station: LocalStation, duration_s: float) -> None:
     await station.device.edgehub.start()
 
 
-def _signal(station: LocalStation, target: str, number: signal.Signals) -> None:
-    for process in processes_named(station.name, target):
+def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
             process.send_signal(number)

@@ -10,6 +10,7 @@ from rich.console import Console
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.faults import break_as_planned
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.readiness import READY_WITHIN_S, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS
 from taktgate.standin.demo.screen import Screen, print_summary
@@ -17,7 +18,6 @@ from taktgate.standin.demo.station import LocalStation
 from taktgate.standin.demo.world import local_world
 
 STATION: Final = "station-1"
-READY_WITHIN_S: Final = 60.0
 _LOOK_PERIOD_S: Final = 0.5
 _LAST_WORDS_S: Final = 4.0
 """How long to wait for the outcomes of the last parts to reach the cloud."""
@@ -28,6 +28,7 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
 
     Raises:
         WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
+        StationNotReadyError, StationBrokenError: the station judges no part.
     """
     line = WELD_SEAMS if options.offline else SOLAR_CELLS
     async with local_world(
@@ -51,28 +52,27 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
     return figures
 
 
-async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) -> float | None:
+async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) -> float:
     """Run the parts; return the seconds from the start of this process to the first exposure."""
-    await station.plc.run(options.parts, options.rate, wait_ready_s=READY_WITHIN_S)
+    await station.plc.run(options.parts, options.rate, wait_ready_s=2 * READY_WITHIN_S)
     screen.note("waiting for the station: modules start, the model is staged and proven")
-    first_part_s = None
+    await until_first_part(station)
+    first_part_s = round(time.time() - psutil.Process().create_time(), 2)
+    screen.note(f"first part after {first_part_s} s")
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(watch_processes(station), name="process watch")
-        breaking: list[asyncio.Task[None]] = []
+        breaking = [
+            group.create_task(break_as_planned(station, fault), name=fault.target)
+            for fault in options.faults
+        ]
         while not station.finished.is_set():
             await asyncio.sleep(0.1)
-            if station.tally.truth and first_part_s is None:
-                first_part_s = round(time.time() - psutil.Process().create_time(), 2)
-                screen.note(f"first part after {first_part_s} s")
-                breaking = [
-                    group.create_task(break_as_planned(station, fault), name=fault.target)
-                    for fault in options.faults
-                ]
             screen.refresh()
         for task in breaking:
             task.cancel()
         await _wait_for_last_outcomes(station)
         watching.cancel()
+    station.check()
     return first_part_s
 
 

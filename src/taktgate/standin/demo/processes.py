@@ -1,19 +1,16 @@
 """The processes of the station under test, seen from outside: found, broken, missed."""
 
-import logging
+import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
 import psutil
 
+from taktgate.standin.azure.edgeagent_module import ModuleEvent, ModuleEventKind
+from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import PROCESSES
 from taktgate.standin.demo.tally import Fault
-
-log = logging.getLogger(__name__)
-
-_QUIET = frozenset({"inference/runner"})
-"""Replaced on purpose when a model is swapped, and never the cause of a silent part."""
 
 
 def station_processes(device: str) -> dict[int, str]:
@@ -35,23 +32,48 @@ def processes_named(device: str, name: str) -> Iterator[psutil.Process]:
                 yield psutil.Process(pid)
 
 
-class ProcessWatch:
-    """Notices processes that ended while they should have run, whoever ended them."""
+class EndWatch:
+    """Notices processes of a station that ended while they should have run, and how they ended."""
 
-    def __init__(self, device: str) -> None:
-        self._device = device
-        self._seen: Mapping[int, str] = {}
+    def __init__(self) -> None:
+        self._logs: Mapping[str, ModuleLog] = {}
+        self._faults: list[Fault] = []
+        self._failed: dict[str, int] = {}
+
+    def follow(self, logs: Mapping[str, ModuleLog]) -> None:
+        """Look into *logs*, by module, from now on."""
+        self._logs = logs
+
+    def failed_modules(self) -> Iterator[str]:
+        """Yield, for each module whose first process ended by itself, why it says it did."""
+        for module, exit_code in self._failed.items():
+            yield f"{module} ended with exit code {exit_code}: {self._logs[module].complaint()}"
+
+    def module_event(self, event: ModuleEvent) -> None:
+        """Take note of what edgeAgent says of a module's first process."""
+        if event.kind is not ModuleEventKind.EXITED or event.exit_code is None:
+            return
+        self._faults.append(_ended(event.module, event.exit_code))
+        if event.exit_code != -signal.SIGKILL:
+            self._failed[event.module] = event.exit_code
 
     def look(self) -> list[Fault]:
         """Return what has ended since the last look."""
-        running = station_processes(self._device)
-        gone = [
-            Fault(name=f"{name} ended", at_ns=time.monotonic_ns(), injected=False)
-            for pid, name in self._seen.items()
-            if pid not in running and name not in _QUIET
-        ]
-        self._seen = running
-        return gone
+        found, self._faults = self._faults, []
+        for module, log in self._logs.items():
+            found += [_ended(f"{module}/{end.role}", end.exit_code) for end in log.new_ends()]
+        return found
+
+
+def _ended(name: str, exit_code: int) -> Fault:
+    """Return the fault that the end of *name* is. Nobody of ours uses SIGKILL without a reason."""
+    is_killed = exit_code == -signal.SIGKILL
+    how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+    return Fault(
+        name=f"{name} killed" if is_killed else f"{name} ended by itself ({how})",
+        at_ns=time.monotonic_ns(),
+        injected=is_killed,
+    )
 
 
 def _name_of(process: psutil.Process) -> str | None:

@@ -1,8 +1,9 @@
-"""What a person should know about this machine, since it changes what the run shows."""
+"""What a person should know of a run besides its figures: missing rights, standing complaints."""
 
 from collections.abc import Iterable
 
 from taktgate.contracts.routes import PLC_WRITER
+from taktgate.standin.demo.readiness import complaints
 from taktgate.standin.demo.station import LocalStation
 
 NO_PORT_443 = (
@@ -16,7 +17,7 @@ NO_REALTIME = (
 
 
 def remarks(stations: Iterable[LocalStation]) -> list[str]:
-    """Return one line for each right that this run had to do without."""
+    """Return a line for each right that was missing, and for what modules report to be wrong."""
     found = set()
     for station in stations:
         if not station.device.edgehub.methods_https_available:
@@ -24,4 +25,5 @@ def remarks(stations: Iterable[LocalStation]) -> list[str]:
         writer = station.device.module_twin(PLC_WRITER)["reported"].get("plc")
         if writer is not None and not writer["realtime"]:
             found.add(NO_REALTIME)
+        found.update(f"{station.name}: {said}" for said in complaints(station, passing=True))
     return sorted(found)

@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,8 +19,11 @@ from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.local_device import LocalDevice
 from taktgate.standin.azure.process_images import ProcessImages
 from taktgate.standin.camera.process import CameraProcess
+from taktgate.standin.control.commands import Event
+from taktgate.standin.control.process import StandinProcess
+from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.processes import ProcessWatch
+from taktgate.standin.demo.processes import EndWatch
 from taktgate.standin.demo.samples import DEVICE_CLASS, REPOSITORY_ROOT
 from taktgate.standin.demo.tally import Part, Tally
 from taktgate.standin.line.process import LineProcess
@@ -48,6 +51,10 @@ class StationPlan:
     seed: int
 
 
+class StationBrokenError(RuntimeError):
+    """The camera or the PLC of a station has ended: this is no run any more."""
+
+
 class LocalStation:
     """A station that runs; counts its parts into `tally`."""
 
@@ -59,7 +66,8 @@ class LocalStation:
         self._plan = plan
         self._options = options
         self._directory = directory
-        self._watch = ProcessWatch(plan.name)
+        self._ends = EndWatch()
+        self._failure: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._camera = CameraProcess(
             images=plan.images,
@@ -113,7 +121,11 @@ class LocalStation:
                 for module, port in _METRICS_PORTS.items()
             },
             volumes={_HOST_CONFIG: self._config},
+            on_event=self._ends.module_event,
             restart_backoff_s=RESTART_BACKOFF_S,
+        )
+        self._ends.follow(
+            {module: ModuleLog(self._device.log_file(module)) for module in _METRICS_PORTS}
         )
 
     async def stop(self) -> None:
@@ -124,13 +136,28 @@ class LocalStation:
         await asyncio.gather(self.plc.stop(), self._camera.stop())
 
     async def until_parts(self, count: int) -> None:
-        """Wait until *count* parts have been closed."""
+        """Wait until *count* parts have been closed, or the station is broken."""
         async with self._part_closed:
-            await self._part_closed.wait_for(lambda: len(self.tally.parts) >= count)
+            await self._part_closed.wait_for(
+                lambda: len(self.tally.parts) >= count or self.finished.is_set()
+            )
 
     def look_for_faults(self) -> None:
         """Take note of module processes that ended since the last look."""
-        self.tally.faults.extend(self._watch.look())
+        self.tally.faults.extend(self._ends.look())
+
+    def failed_modules(self) -> Iterator[str]:
+        """Yield, for each module that ended by itself, why it says it did."""
+        return self._ends.failed_modules()
+
+    def check(self) -> None:
+        """Do nothing while camera and PLC run.
+
+        Raises:
+            StationBrokenError: one of them has ended; the message says which and why.
+        """
+        if self._failure is not None:
+            raise StationBrokenError(self._failure)
 
     def take_telemetry(self, telemetry: Telemetry) -> None:
         """Take the writer's word on a part, which names the lane and the model."""
@@ -171,14 +198,27 @@ class LocalStation:
                 self.tally.parts.append(_part_of(event))
                 async with self._part_closed:
                     self._part_closed.notify_all()
-            elif event["event"] in ("finished", "ended"):
+            elif event["event"] == "finished":
                 self.finished.set()
+            elif event["event"] == "ended":
+                await self._break(self.plc, event)
 
     async def _follow_camera(self) -> None:
         while True:
             event = await self._camera.events.get()
             if event["event"] == "exposed":
                 self.tally.truth[event["trigger_id"]] = event["label"]
+            elif event["event"] == "ended":
+                await self._break(self._camera, event)
+
+    async def _break(self, standin: StandinProcess, ended: Event) -> None:
+        self._failure = (
+            f"{self.name}: {standin.module} ended with exit code {ended['exit_code']} "
+            f"and said: {standin.said}"
+        )
+        self.finished.set()
+        async with self._part_closed:
+            self._part_closed.notify_all()
 
 
 def module_images() -> ProcessImages:

@@ -38,16 +38,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that was broken on purpose, or seen to break."""
+    """Something that was broken on purpose, or that broke."""
 
     name: str
     at_ns: int
     injected: bool
+    """Planned by the run, or a kill from outside: no fault of the station's."""
     duration_s: float = 0.0
 
-    def explains(self, part: Part) -> bool:
-        """Tell whether this fault may have silenced *part*."""
-        age_s = (part.trigger_ns - self.at_ns) / 1e9
+    def explains(self, at_ns: int) -> bool:
+        """Tell whether this fault may be the cause of what went wrong at *at_ns*."""
+        age_s = (at_ns - self.at_ns) / 1e9
         return -FAULT_MARGIN_BEFORE_S <= age_s <= self.duration_s + FAULT_MARGIN_AFTER_S
 
 
@@ -62,6 +63,8 @@ class Tally:
     """Lane that brought the verdict of a TriggerId."""
     models: dict[int, Mapping[str, Any]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    mishaps: list[str] = field(default_factory=list)
+    """What did not go as the run had planned."""
 
     def verdicts(self) -> dict[str, int]:
         """Return the number of parts by verdict; the numbers sum to the parts."""
@@ -94,9 +97,12 @@ class Tally:
         return self.models[known[-1]] if known else None
 
     def unexplained_silence(self) -> int:
-        """Return how many parts are SILENT with no fault that explains it."""
+        """Return how many parts are SILENT with no injected fault that explains it."""
         silent = [part for part in self.parts if part.reason == Reason.SILENT]
-        return sum(not any(fault.explains(part) for fault in self.faults) for part in silent)
+        return sum(not self._is_explained(part.trigger_ns) for part in silent)
+
+    def _is_explained(self, at_ns: int) -> bool:
+        return any(fault.injected and fault.explains(at_ns) for fault in self.faults)
 
     def objections(self, *, expected_parts: int) -> list[str]:
         """Return why this run does not count as clean; nothing when it does."""
@@ -105,9 +111,15 @@ class Tally:
             "parts accepted without a fresh, matched, in-deadline PASS": self.count("unsafe"),
             "gate actions that the verdict does not explain": self.count("unexplained"),
             "parts with two verdicts": self.count("second_verdict"),
-            "parts SILENT without a fault": self.unexplained_silence(),
+            "parts SILENT without an injected fault": self.unexplained_silence(),
         }
-        return [f"{number} {what}" for what, number in found.items() if number]
+        broke = [
+            fault.name
+            for fault in self.faults
+            if not fault.injected and not self._is_explained(fault.at_ns)
+        ]
+        counted = [f"{number} {what}" for what, number in found.items() if number]
+        return [*counted, *broke, *self.mishaps]
 
     def count(self, fact: str) -> int:
         """Return how many parts have *fact*, a boolean field of `Part`."""
@@ -144,6 +156,7 @@ def combine(tallies: Iterable[Tally]) -> Tally:
         combined.lanes |= {key + shift: lane for key, lane in tally.lanes.items()}
         combined.models |= {key + shift: model for key, model in tally.models.items()}
         combined.faults += tally.faults
+        combined.mishaps += tally.mishaps
     return combined
 
 

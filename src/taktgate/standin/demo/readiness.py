@@ -1,0 +1,61 @@
+"""Waits for the first part, and says why when there will be none."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any, Final
+
+from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, PLC_WRITER
+from taktgate.edge.metrics import METRICS_PORT
+from taktgate.standin.demo.station import LocalStation
+
+READY_WITHIN_S: Final = 60.0
+_STANDS_S: Final = 3.0
+"""How long something has to be wrong before it counts: modules start side by side."""
+_PASSING: Final = frozenset(
+    {METRICS_PORT, "NOT_READY", "WAITING", "UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"}
+)
+"""Reasons that keep nobody from being ready in the end."""
+_POLL_S: Final = 0.1
+
+
+class StationNotReadyError(RuntimeError):
+    """A station judges no part; the message says which module says what."""
+
+
+async def until_first_part(station: LocalStation, *, limit_s: float = READY_WITHIN_S) -> None:
+    """Wait until *station* has shown its first part to the camera.
+
+    Raises:
+        StationNotReadyError: it is not going to, or has not within *limit_s*.
+        StationBrokenError: its camera or PLC has ended.
+    """
+    clock = asyncio.get_running_loop().time
+    began_s = clock()
+    since_s: dict[str, float] = {}
+    while not station.tally.truth:
+        station.check()
+        now_s = clock()
+        since_s = {text: since_s.get(text, now_s) for text in complaints(station)}
+        standing = [text for text, first_s in since_s.items() if now_s - first_s >= _STANDS_S]
+        if not standing and now_s - began_s >= limit_s:
+            standing = list(complaints(station, passing=True)) or ["no module says why"]
+        if standing:
+            raise StationNotReadyError(f"{station.name} is not ready: {'; '.join(standing)}")
+        await asyncio.sleep(_POLL_S)
+
+
+def complaints(station: LocalStation, *, passing: bool = False) -> Iterator[str]:
+    """Yield what the modules of *station* report to be wrong; *passing* trouble too if wanted."""
+    yield from station.failed_modules()
+    for module, section in ((INFERENCE, "inspection"), (MODEL_STAGER, "stager")):
+        error = _section(station, module, section).get("lastError")
+        if error is not None and (passing or error["reason"] not in _PASSING):
+            yield f"{module}: {error['reason']}: {error['message']}"
+    writer = _section(station, PLC_WRITER, "plc")
+    if writer.get("error") and (passing or writer["state"] == "fault"):
+        yield f"{PLC_WRITER}: {writer['error']}"
+
+
+def _section(station: LocalStation, module: str, name: str) -> dict[str, Any]:
+    section: dict[str, Any] = station.device.module_twin(module)["reported"].get(name) or {}
+    return section
