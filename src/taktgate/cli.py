@@ -8,6 +8,8 @@ from taktgate import __version__
 from taktgate.rollout import cli as rollout
 from taktgate.standin.demo import cli as demo
 
+EXIT_INTERRUPTED = 130
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in *arguments* (by default the process's); return the exit code."""
@@ -21,7 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demo.add_commands(commands)
     rollout.add_commands(commands)
     options = parser.parse_args(arguments)
-    return int(options.run(options))
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from taktgate.bundle.compatibility import CompatibilityMatrix
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "requirements").glob("*.txt"))
 DEVICE_SETS = (
@@ -136,6 +138,26 @@ def test_each_gpu_set_brings_the_libraries_of_its_cuda_line() -> None:
     assert "nvidia-cudnn-cu12" in pins_of("inference-gpu-cuda12")
     assert not any(name.endswith("-cu12") for name in pins_of("inference-gpu"))
     assert not any(name.endswith("-cu13") for name in pins_of("inference-gpu-cuda12"))
+
+
+@pytest.mark.parametrize(
+    ("device_class", "name", "runtime", "cudnn"),
+    [
+        ("cpu", "inference-cpu", "onnxruntime", None),
+        ("x86-ipc-cuda12", "inference-gpu-cuda12", "onnxruntime-gpu", "nvidia-cudnn-cu12"),
+        ("x86-ipc-cuda13", "inference-gpu", "onnxruntime-gpu", "nvidia-cudnn-cu13"),
+    ],
+)
+def test_the_matrix_says_what_the_set_of_a_device_class_installs(
+    device_class: str, name: str, runtime: str, cudnn: str | None
+) -> None:
+    matrix = CompatibilityMatrix.load(ROOT / "config/device_compatibility_matrix.yaml")
+    (row,) = [each for each in matrix.rows if each.device_class == device_class]
+    pins = pins_of(name)
+    assert row.ort == pins[runtime]
+    assert (row.cudnn is None) == (cudnn is None)
+    if row.cudnn is not None and cudnn is not None:
+        assert pins[cudnn].startswith(f"{row.cudnn}.")
 
 
 def test_build_backend_is_the_pinned_one() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import Any, Final
 
 HOW_TO_INSTALL: Final = (
@@ -22,6 +23,7 @@ def load(name: str) -> Any:
     Raises:
         TrainingStackError: The package is not installed; says how to install it.
     """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:

@@ -72,7 +72,8 @@ def test_a_runtime_too_old_makes_no_device() -> None:
         ("cpu", "x86_64", (26, 13)),
         ("cpu", "aarch64", (26, 13)),
         ("jetson-orin-nx-8gb-jp60", "aarch64", (20, 9)),
-        ("x86-ipc-cu122-trt86", "x86_64", (20, 9)),
+        ("x86-ipc-cuda12", "x86_64", (26, 13)),
+        ("x86-ipc-cuda13", "x86_64", (26, 13)),
     ],
 )
 def test_the_matrix_knows_every_class(
@@ -103,7 +104,7 @@ def test_a_class_that_is_not_this_device_is_refused(
         ("opset_max: 26", "opset_max: 27", "rows.0"),
         ("opset_max: 26", "opset_max: '26'", "rows.0.opset_max"),
         ("arch: [x86_64, aarch64]", "arch: [amd64]", "rows.0.arch"),
-        ("device_class: x86-ipc-cu122-trt86", "device_class: cpu", "twice"),
+        ("device_class: x86-ipc-cuda13", "device_class: cpu", "twice"),
         ("sku: any", "sku: any\n    sky: blue", "rows.0.sky"),
         ("rows:", "rows: {", "cannot be read"),
     ],

@@ -54,6 +54,11 @@ def test_a_fault_that_cannot_be_is_refused(text: str) -> None:
         ({"defective_fraction": 1.5}, "--defective-fraction"),
         ({"deadline_ms": 10}, "--deadline-ms"),
         ({"bad_model": True}, "--bad-model needs --canary"),
+        (
+            {"canary": True, "faults": (parse_fault("kill:inference@1"),)},
+            "--fault does not go with --canary",
+        ),
+        ({"seed": -1}, "--seed"),
         ({"network": "10.0.0"}, "--network"),
         ({"network": "127.0.300"}, "--network"),
         ({"json_file": Path("/nowhere/out.json")}, "--json"),

@@ -121,6 +121,20 @@ def test_a_folder_without_labels_is_refused(folder: Path) -> None:
 
 def test_a_file_that_is_no_image_is_refused_by_its_name(folder: Path) -> None:
     (folder / "a.png").write_bytes(b"no image")
-    images = FolderImages(labels(folder, "a.png,ok"), Split.LINE)
     with pytest.raises(ImageSetUnavailableError, match=r"a\.png"):
+        FolderImages(labels(folder, "a.png,ok"), Split.LINE)
+
+
+def test_an_image_too_large_for_a_station_is_refused_by_its_name(folder: Path) -> None:
+    Image.new("RGB", (1200, 1200)).save(folder / "large.png")
+    with pytest.raises(ImageSetUnavailableError, match=r"large\.png.* at most 4194304"):
+        FolderImages(labels(folder, "large.png,ok"), Split.LINE)
+
+
+def test_an_image_that_breaks_off_is_named_when_its_part_comes(folder: Path) -> None:
+    Image.effect_noise((64, 64), 50).save(folder / "half.png")
+    whole = (folder / "half.png").read_bytes()
+    (folder / "half.png").write_bytes(whole[: len(whole) // 2])
+    images = FolderImages(labels(folder, "half.png,ok"), Split.LINE)
+    with pytest.raises(ImageSetUnavailableError, match=r"half\.png"):
         images.item(0)

@@ -85,9 +85,9 @@ class EdgeHub:
         return self._server is not None
 
     @property
-    def methods_https_available(self) -> bool:
-        """Tell whether port 443 serves methods between modules."""
-        return self._method_server.is_available
+    def methods_refusal(self) -> str | None:
+        """Return why port 443 serves no methods between modules, or None if it does."""
+        return self._method_server.refusal
 
     @property
     def connected_modules(self) -> frozenset[str]:

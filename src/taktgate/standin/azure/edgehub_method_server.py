@@ -1,6 +1,5 @@
 """edgeHub's HTTPS head on port 443: direct methods from module to module."""
 
-import logging
 import re
 import ssl
 from collections.abc import Callable
@@ -12,8 +11,6 @@ from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.http_serving import error_response, json_object, start_site, stop_site
-
-log = logging.getLogger(__name__)
 
 HTTPS_PORT = 443
 DEFAULT_RESPONSE_TIMEOUT_S = 30
@@ -52,24 +49,19 @@ class MethodServer:
         self._methods = methods
         self._module_key = module_key
         self._runner: web.AppRunner | None = None
-
-    @property
-    def is_available(self) -> bool:
-        """Tell whether the port could be bound."""
-        return self._runner is not None
+        self.refusal: str | None = None
+        """Why there are no methods between modules."""
 
     async def start(self, address: str, tls: ssl.SSLContext) -> None:
-        """Listen; without the right or the port, say so once and do without."""
+        """Listen; without the right or the port, do without: `refusal` says why."""
         app = web.Application()
         app.router.add_post("/twins/{device}/modules/{module}/methods", self._on_call)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self.refusal = None
         try:
             await start_site(runner, address, HTTPS_PORT, tls)
         except OSError as error:
-            log.warning(
-                "no direct methods between modules: port 443 of the gateway cannot be bound",
-                extra={"address": address, "reason": error.strerror},
-            )
+            self.refusal = f"port {HTTPS_PORT} of the gateway: {error.strerror}"
             return
         self._runner = runner
 

@@ -40,7 +40,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--parts", type=int, default=60, help="parts to run (default 60)")
+    add("--parts", type=int, default=None, help="parts to run (default 60; --canary: as needed)")
     add("--rate", type=float, default=None, help="parts per second (default 2; --canary 4)")
     add("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     add("--images", metavar="DIR", help="a folder with labels.csv (file,label) instead of the set")
@@ -68,9 +68,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> DemoOptions:
+    if arguments.canary and arguments.parts is not None:
+        raise OptionError("--parts does not go with --canary, which runs as many as it takes")
     rate = arguments.rate if arguments.rate is not None else (4.0 if arguments.canary else 2.0)
     return DemoOptions(
-        parts=arguments.parts,
+        parts=60 if arguments.parts is None else arguments.parts,
         rate=rate,
         images=arguments.images,
         offline=arguments.offline,
@@ -117,12 +119,21 @@ def _run_checked(options: DemoOptions) -> int:
         sys.stderr.write("taktgate demo: interrupted; everything it started has ended\n")
         return EXIT_INTERRUPTED
     if options.json_file is not None:
-        options.json_file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        figures["objections"] += _save(figures, options.json_file)
     for remark in figures["remarks"]:
         console.print(f"note: {remark}", style="yellow")
     for objection in figures["objections"]:
         console.print(f"not clean: {objection}", style="red")
     return EXIT_NOT_CLEAN if figures["objections"] else EXIT_OK
+
+
+def _save(figures: dict[str, Any], file: Path) -> list[str]:
+    """Write *figures* to *file*; return why that failed, if it did."""
+    try:
+        file.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        return [f"--json {file}: {error.strerror}"]
+    return []
 
 
 async def _until_signalled(job: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:

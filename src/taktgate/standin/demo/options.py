@@ -1,5 +1,6 @@
 """What a demo run is asked to do, checked before anything is started."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +73,12 @@ class DemoOptions:
             "--defective-fraction must be 0..1": 0.0 <= self.defective_fraction <= 1.0,
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
+            "--fault does not go with --canary": not (self.canary and self.faults),
+            "--seed must be 0 or more": self.seed >= 0,
             "--network must be like 127.0.42": _is_loopback(self.network),
-            "--json must name a file in a folder that is there": _can_be_written(self.json_file),
+            "--json must name a file in a folder that is there and may be written": _can_be_written(
+                self.json_file
+            ),
         }
         for rule, holds in rules.items():
             if not holds:
@@ -106,7 +111,10 @@ def parse_fault(text: str) -> PlannedFault:
 
 
 def _can_be_written(file: Path | None) -> bool:
-    return file is None or (file.absolute().parent.is_dir() and not file.is_dir())
+    if file is None:
+        return True
+    folder = file.absolute().parent
+    return folder.is_dir() and os.access(folder, os.W_OK) and not file.is_dir()
 
 
 def _is_loopback(network: str | None) -> bool:

@@ -6,10 +6,6 @@ from taktgate.contracts.routes import PLC_WRITER
 from taktgate.standin.demo.readiness import complaints
 from taktgate.standin.demo.station import LocalStation
 
-NO_PORT_443 = (
-    "no right to bind port 443: direct methods from module to module are off; verdicts never "
-    "need them"
-)
 NO_REALTIME = (
     "no right to real-time priority: the PLC writer runs at normal priority, so latencies have "
     "longer tails; grant the limits rtprio and memlock"
@@ -20,8 +16,11 @@ def remarks(stations: Iterable[LocalStation]) -> list[str]:
     """Return a line for each right that was missing, and for what modules report to be wrong."""
     found = set()
     for station in stations:
-        if not station.device.edgehub.methods_https_available:
-            found.add(NO_PORT_443)
+        refusal = station.device.edgehub.methods_refusal
+        if refusal is not None:
+            found.add(
+                f"{refusal}: direct methods from module to module are off; verdicts never need them"
+            )
         writer = station.device.module_twin(PLC_WRITER)["reported"].get("plc")
         if writer is not None and not writer["realtime"]:
             found.add(NO_REALTIME)

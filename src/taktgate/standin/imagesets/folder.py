@@ -16,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
+from taktgate.inspection.frames.ring import SLOT_BYTES
 from taktgate.standin.imagesets.errors import ImageSetUnavailableError, LabelFileError
 from taktgate.standin.imagesets.port import Label, LabelledImage, Split
 
@@ -50,7 +51,8 @@ class FolderImages:
         """Open the images of *directory* that belong to *split*.
 
         Raises:
-            ImageSetUnavailableError: There is no labels file, or no image in this split.
+            ImageSetUnavailableError: There is no labels file, no image in this split, or a file
+                that is no image or larger than a station takes.
             LabelFileError: A line breaks a rule.
         """
         self._directory = directory
@@ -64,6 +66,8 @@ class FolderImages:
             raise ImageSetUnavailableError(
                 f"{directory} has no image for {split}: a column split must say train, tune or line"
             )
+        for row in self._rows:
+            _check(directory / row.file)
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -87,6 +91,23 @@ class FolderImages:
             raise ImageSetUnavailableError(f"{self._directory}: {row.file}: {error}") from error
         defect = self.classes[0] if row.label == "defective" else None
         return LabelledImage(id=row.file, label=row.label, pixels=pixels, defect=defect)
+
+
+def _check(file: Path) -> None:
+    """Look at the head of an image file; its pixels are read when its part comes.
+
+    Raises:
+        ImageSetUnavailableError: It is no image, or too large for a slot of the frame ring.
+    """
+    try:
+        with Image.open(file) as image:
+            size_bytes = image.width * image.height * (1 if image.mode == "L" else 3)
+    except (OSError, ValueError) as error:
+        raise ImageSetUnavailableError(f"{file}: {error}") from error
+    if size_bytes > SLOT_BYTES:
+        raise ImageSetUnavailableError(
+            f"{file}: {size_bytes} bytes of pixels, a station takes at most {SLOT_BYTES}"
+        )
 
 
 def read_rows(directory: Path) -> list[_Row]:
