@@ -3,10 +3,10 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from taktgate import __version__
 from taktgate.rollout import cli as rollout
-from taktgate.standin.demo import cli as demo
 
 EXIT_INTERRUPTED = 130
 
@@ -20,8 +20,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"taktgate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    demo.add_commands(commands)
     rollout.add_commands(commands)
+    if find_spec("taktgate.standin"):  # images come without the local world
+        from taktgate.standin.demo import cli as demo
+
+        demo.add_commands(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

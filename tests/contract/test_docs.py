@@ -12,6 +12,7 @@ DOCUMENTS = [
     *sorted((ROOT / "modules").rglob("README.md")),
 ]
 CODE_PATH = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml|json|toml))(?::\w+)?`")
+BARE_NAME = re.compile(r"`(\w+\.py)`")
 LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)")
 BASES = (ROOT, ROOT / "src", ROOT / "src" / "taktgate", ROOT / "docs")
 MADE_AT_RUN_TIME = {"etc/taktgate/station.yaml"}
@@ -31,6 +32,16 @@ def test_every_file_that_a_document_names_exists(document: Path) -> None:
         if not any((base / path).exists() for base in (*BASES, document.parent))
     ]
     assert missing == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_python_file_that_a_document_names_without_its_folder_exists(document: Path) -> None:
+    files = {
+        path.name
+        for folder in ("src", "modules", "scripts")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert set(BARE_NAME.findall(document.read_text(encoding="utf-8"))) <= files
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)

@@ -2,29 +2,37 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from PIL import Image
+
+from taktgate.standin.imagesets.port import Split
+from taktgate.standin.imagesets.weld import WeldSeams
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 
+ROOT = Path(__file__).parents[2]
 TAKTGATE = [sys.executable, "-m", "taktgate.cli"]
 
 
-def demo(*arguments: str, folder: Path) -> tuple[int, dict[str, Any], str]:
-    """Run `taktgate demo` with generated images; return exit code, figures and output."""
+def demo(
+    *arguments: str, folder: Path, images: Sequence[str] = ("--offline",)
+) -> tuple[int, dict[str, Any], str]:
+    """Run `taktgate demo`, by default with generated images: exit code, figures and output."""
     figures = folder / "figures.json"
     done = subprocess.run(
-        [*TAKTGATE, "demo", "--offline", "--json", str(figures), *arguments],
+        [*TAKTGATE, "demo", *images, "--json", str(figures), *arguments],
         capture_output=True,
         text=True,
         timeout=220,
@@ -66,28 +74,63 @@ def test_every_part_gets_one_verdict_and_the_gate_obeys_it(tmp_path: Path) -> No
     assert figures["model"]["name"] == "weld-seam"
 
 
+def test_the_demo_of_the_readme_shows_real_images(tmp_path: Path) -> None:
+    code, figures, output = demo("--parts", "12", "--rate", "4", folder=tmp_path, images=())
+    assert code == 0, output
+    assert (figures["images"], figures["model"]["name"]) == ("elpv", "elpv-cells")
+    assert figures["verdicts"]["PASS"] > 0
+    assert figures["right"] + figures["wrong_pass"] + figures["wrong_fail"] > 0
+
+
+def test_any_folder_of_images_runs_down_the_line(tmp_path: Path) -> None:
+    seams = WeldSeams(Split.LINE, seed=3, size=12)
+    rows = ["file,label"]
+    for index in range(len(seams)):
+        seam = seams.item(index)
+        Image.fromarray(seam.pixels).save(tmp_path / f"{index}.png")
+        rows.append(f"{index}.png,{seam.label}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows), encoding="utf-8")
+    code, figures, output = demo(
+        *("--parts", "12", "--rate", "4", "--images", str(tmp_path)), folder=tmp_path
+    )
+    assert code == 0, output
+    assert figures["right"] >= 10, "the model was trained on such seams"
+
+
+KILLED = {
+    "inference/judge": True,
+    "inference/runner": False,
+    "inference/agent": False,
+    "plc_writer/writer": True,
+    "plc_writer/agent": False,
+    "model_stager/stager": False,
+    "inference": True,
+    "plc_writer": True,
+    "model_stager": False,
+}
+"""What is killed, in this order, and whether a part must be lost to it."""
+FIRST_KILL_S, KILL_EVERY_S, KILL_RATE = 3, 5, 5
+
+
 def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path, world: Path) -> None:
     """One run, each process in turn; between two kills there is time to recover."""
-    victims = [
-        "inference/judge",
-        "inference/runner",
-        "inference/agent",
-        "plc_writer/writer",
-        "plc_writer/agent",
-        "model_stager/stager",
-        "inference",
-        "plc_writer",
-        "model_stager",
-    ]
-    faults = [f"--fault=kill:{name}@{3 + 5 * number}" for number, name in enumerate(victims)]
+    times = [FIRST_KILL_S + KILL_EVERY_S * number for number in range(len(KILLED))]
+    faults = [f"--fault=kill:{name}@{at_s}" for name, at_s in zip(KILLED, times, strict=True)]
+    parts = KILL_RATE * (times[-1] + KILL_EVERY_S)
     code, figures, output = demo(
-        *("--parts", "280", "--rate", "5", "--keep", str(world), *faults), folder=tmp_path
+        *("--parts", str(parts), "--rate", str(KILL_RATE), "--keep", str(world), *faults),
+        folder=tmp_path,
     )
     assert code == 0, output
     assert figures["unsafe_pass"] == 0
     assert figures["unexplained_gate_actions"] == 0
     assert figures["second_verdicts"] == 0
-    assert figures["verdicts"]["PASS"] + figures["verdicts"]["FAIL"] > 100, "the line recovers"
+    judged = [record["reason"] in ("NONE", "UNCERTAIN") for record in figures["records"]]
+    for name, at_s in zip(KILLED, times, strict=True):
+        struck, over = KILL_RATE * at_s, KILL_RATE * (at_s + KILL_EVERY_S) - 4
+        if KILLED[name]:
+            assert not all(judged[struck:over]), f"{name} was killed, and no part noticed"
+        assert judged[over], f"the line has recovered from {name}"
     assert leftovers(str(world)) == []
 
 
@@ -129,6 +172,51 @@ def test_a_model_that_rejects_too_much_goes_back_by_itself(tmp_path: Path) -> No
     touched = figures["stations"]["station-canary"]["parts_by_version"]["1.2.0-overreject"]
     assert touched <= 62, "60 parts to decide, 2 until the old model judges again"
     assert "1.2.0-overreject" not in figures["stations"]["station-broad"]["parts_by_version"]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what a demo takes from a checkout, to be spoilt."""
+    for name in ("src", "config", "modules"):
+        shutil.copytree(ROOT / name, tmp_path / "co" / name)
+    shutil.copy(ROOT / "deployment.template.json", tmp_path / "co")
+    return tmp_path / "co"
+
+
+def mistype_a_key(checkout: Path) -> None:
+    file = checkout / "config/station.yaml"
+    file.write_text(file.read_text(encoding="utf-8").replace("tick_ms", "tik_ms"), encoding="utf-8")
+
+
+def cut_off_the_model(checkout: Path) -> None:
+    bundle = checkout / "src/taktgate/standin/samples/weld-seam/weld-seam-1.0.0.bundle"
+    os.truncate(bundle, bundle.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (mistype_a_key, ("station.yaml", "plc.tik_ms")),
+        (cut_off_the_model, ("model_stager", "ARCHIVE", "cut off")),
+    ],
+)
+def test_a_station_that_cannot_judge_says_why_and_ends(
+    checkout: Path, spoil: Callable[[Path], None], words: tuple[str, ...]
+) -> None:
+    spoil(checkout)
+    done = subprocess.run(
+        [*TAKTGATE, "demo", "--offline", "--parts", "3"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(checkout / "src")},
+    )
+    assert done.returncode == 2, done.stdout
+    for word in words:
+        assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "verdicts" not in done.stdout
 
 
 def test_ctrl_c_leaves_nothing_behind(world: Path) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from taktgate.contracts.activation import Activation
+from taktgate.contracts.activation import Activation, Rollback
 from taktgate.contracts.codec import adapter
 from taktgate.contracts.line import Beat, LineState
 from taktgate.contracts.outcome import Outcome
@@ -28,6 +28,7 @@ DOCUMENTS: Final[tuple[type[Any], ...]] = (
     InspectionReported,
     LineState,
     Outcome,
+    Rollback,
     StagedModel,
     StagerDesired,
     StagerReported,

@@ -12,7 +12,8 @@ READY_WITHIN_S: Final = 60.0
 _STANDS_S: Final = 3.0
 """How long something has to be wrong before it counts: modules start side by side."""
 _PASSING: Final = frozenset(
-    {METRICS_PORT, "NOT_READY", "WAITING", "UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"}
+    {METRICS_PORT, "SETTINGS", "ACTIVATION_FILE", "NOT_READY", "WAITING"}
+    | {"UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"}
 )
 """Reasons that keep nobody from being ready in the end."""
 _POLL_S: Final = 0.1

@@ -141,6 +141,18 @@ class Tally:
             "lanes": self.lane_shares(),
             "model": self.model(),
             "faults": [{"name": fault.name, "injected": fault.injected} for fault in self.faults],
+            "records": [self._record(part) for part in self.parts],
+        }
+
+    def _record(self, part: Part) -> dict[str, Any]:
+        return {
+            "trigger_id": part.trigger_id,
+            "label": self.truth.get(part.trigger_id),
+            "verdict": part.verdict.value,
+            "reason": part.reason,
+            "gate": part.gate,
+            "ack_ms": part.ack_ms,
+            "lane": self.lanes.get(part.trigger_id),
         }
 
 
