@@ -20,4 +20,4 @@ def check(places: Places) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run_module("inference", ROLES, check=check))
+    sys.exit(run_module("inference", ROLES, expendable={"agent"}, check=check))

@@ -9,5 +9,6 @@ if __name__ == "__main__":
         run_module(
             "plc_writer",
             {"writer": "taktgate.plc.writer_process", "agent": "taktgate.plc.agent_process"},
+            expendable={"agent"},
         )
     )

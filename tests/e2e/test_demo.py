@@ -188,6 +188,11 @@ def mistype_a_key(checkout: Path) -> None:
     file.write_text(file.read_text(encoding="utf-8").replace("tick_ms", "tik_ms"), encoding="utf-8")
 
 
+def take_the_keys_away(checkout: Path) -> None:
+    for key in (checkout / "config/trusted_keys").glob("*.pem"):
+        key.unlink()
+
+
 def cut_off_the_model(checkout: Path) -> None:
     bundle = checkout / "src/taktgate/standin/samples/weld-seam/weld-seam-1.0.0.bundle"
     os.truncate(bundle, bundle.stat().st_size // 2)
@@ -197,6 +202,7 @@ def cut_off_the_model(checkout: Path) -> None:
     ("spoil", "words"),
     [
         (mistype_a_key, ("station.yaml", "plc.tik_ms")),
+        (take_the_keys_away, ("model_stager", "KEY", "trusted_keys")),
         (cut_off_the_model, ("model_stager", "ARCHIVE", "cut off")),
     ],
 )

@@ -17,11 +17,15 @@ from taktgate.edge.supervisor import RestartBudget
 MODULE = """
 import os, sys
 from taktgate.edge.supervisor import Child, Supervisor
-code = "from taktgate.edge.process import die_with_parent; die_with_parent(); " + sys.argv[1]
-children = [Child(role=role, argv=[sys.executable, "-c", code, role]) for role in ("a", "b")]
+start = "import sys, time; from taktgate.edge.process import die_with_parent; die_with_parent(); "
+code = start + sys.argv[1]
+children = [
+    Child(role=role, argv=[sys.executable, "-c", code, role], is_expendable=role == "b")
+    for role in ("a", "b")
+]
 sys.exit(Supervisor(children, environment=os.environ).run())
 """
-STAY = "import time; time.sleep(60)"
+STAY = "time.sleep(60)"
 FAIL = "raise SystemExit(7)"
 
 
@@ -73,6 +77,17 @@ def test_sigterm_ends_module_and_children(module: subprocess.Popen[bytes]) -> No
     module.terminate()
     assert module.wait(timeout=5) == 0
     assert psutil.wait_procs(children, timeout=5)[1] == []
+
+
+def test_an_expendable_child_that_keeps_failing_ends_nothing() -> None:
+    process = start(f"{STAY} if sys.argv[1] == 'a' else sys.exit(7)")
+    try:
+        time.sleep(6)  # more than the ten restarts that a child has
+        assert process.poll() is None
+        assert len(children_of(process)) == 1
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def test_a_child_that_keeps_failing_ends_the_module() -> None:

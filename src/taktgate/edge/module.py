@@ -4,7 +4,7 @@ import argparse
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from taktgate.edge.exits import EXIT_BAD_SETTINGS, EXIT_ROLE_TAKEN
 from taktgate.edge.logs import set_up_logging
@@ -16,13 +16,18 @@ log = logging.getLogger(__name__)
 
 
 def run_module(
-    name: str, roles: Mapping[str, str], *, check: Callable[[Places], None] | None = None
+    name: str,
+    roles: Mapping[str, str],
+    *,
+    expendable: Collection[str] = (),
+    check: Callable[[Places], None] | None = None,
 ) -> int:
     """Supervise the processes of module *name* until SIGTERM; return the exit code.
 
     Args:
         name: the module's name, as in the deployment.
         roles: the Python module to run for each role, for example {"writer": "taktgate.plc..."}.
+        expendable: the roles without which the others do their work: the control plane's.
         check: reads what this module needs besides station.yaml and raises SettingsError; called
             by `--check` alone, so that it may import what a supervisor should not hold.
     """
@@ -48,7 +53,12 @@ def run_module(
         log.critical("refusing to start: %s", error)
         return EXIT_ROLE_TAKEN
     children = [
-        Child(role=role, argv=[sys.executable, "-m", module]) for role, module in roles.items()
+        Child(
+            role=role,
+            argv=[sys.executable, "-m", module],
+            is_expendable=role in expendable,
+        )
+        for role, module in roles.items()
     ]
     with lock:
         return Supervisor(children, environment=os.environ).run()

@@ -20,6 +20,8 @@ RESTART_DELAY_S: Final = 0.2
 """Short enough for the line (design: within 0.5 s), long enough to let sockets close."""
 MAX_RESTARTS: Final = 10
 RESTART_WINDOW_S: Final = 30.0
+EXPENDABLE_PAUSE_S: Final = 10.0
+"""Before the next start of an expendable process for which restarting does not help."""
 STOP_GRACE_S: Final = 3.0
 _POLL_S: Final = 0.05
 
@@ -33,6 +35,8 @@ class Child:
 
     role: str
     argv: Sequence[str]
+    is_expendable: bool = False
+    """The others do their work without it: however often it fails, it does not end the module."""
 
 
 class RestartBudget:
@@ -96,18 +100,24 @@ class Supervisor:
             return 0
         del self._running[child.role]
         self._due[child.role] = self._clock() + RESTART_DELAY_S
-        code = self._verdict_on(child.role, ended_with)
+        code = self._verdict_on(child, ended_with)
         log.error(
             CHILD_ENDED,
             extra={"role": child.role, "exit_code": ended_with, "restarting": code == 0},
         )
         return code
 
-    def _verdict_on(self, role: str, ended_with: int) -> int:
-        """Return 0 when a restart may help, else the code to end the module with."""
+    def _verdict_on(self, child: Child, ended_with: int) -> int:
+        """Return 0 when *child* is to be started again, else the code to end the module with."""
         if ended_with == EXIT_BAD_SETTINGS:
             return EXIT_BAD_SETTINGS
-        return 0 if self._budget[role].spend(self._clock()) else EXIT_BUG
+        if self._budget[child.role].spend(self._clock()):
+            return 0
+        if child.is_expendable:
+            self._due[child.role] = self._clock() + EXPENDABLE_PAUSE_S
+            return 0
+        log.critical("restarting does not help: this module ends", extra={"role": child.role})
+        return EXIT_BUG
 
     def _stop_all(self) -> None:
         for process in self._running.values():

@@ -19,6 +19,8 @@ from rich.console import Console
 from taktgate.contracts.codec import parse
 from taktgate.contracts.routes import INFERENCE
 from taktgate.contracts.twins import InspectionReported
+from taktgate.edge.settings import load_yaml
+from taktgate.rollout.plan import Rings
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.line_run import watch_processes
 from taktgate.standin.demo.options import DemoOptions
@@ -40,6 +42,7 @@ WITHDRAWN: Final = 3
 _ROLLOUT_LIMIT_S: Final = 400
 _POLL_S: Final = 1
 _SETTLE_S: Final = 15.0
+_SHIPPED_RINGS: Final = REPOSITORY_ROOT / "config/rings.yaml"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,9 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
 
     Raises:
         WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
+        SettingsError: config/rings.yaml breaks a rule.
     """
+    load_yaml(_SHIPPED_RINGS, Rings)
     line = WELD_SEAMS if options.offline else SOLAR_CELLS
     version = line.overrejecting if options.bad_model else line.successor
     stations = {
@@ -168,7 +173,7 @@ async def _rollout_command(world: World, line: SampleLine, version: str) -> tupl
 
 def _rings_file(directory: Path) -> Path:
     """Write the shipped rings with a shorter poll: the demo's stations answer within seconds."""
-    rings = yaml.safe_load((REPOSITORY_ROOT / "config/rings.yaml").read_text(encoding="utf-8"))
+    rings = yaml.safe_load(_SHIPPED_RINGS.read_text(encoding="utf-8"))
     rings["poll_s"] = _POLL_S
     path = directory / "rings.yaml"
     path.write_text(yaml.safe_dump(rings), encoding="utf-8")

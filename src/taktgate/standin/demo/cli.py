@@ -93,6 +93,7 @@ def _run_checked(options: DemoOptions) -> int:
     # Imported here: `taktgate --help` and `taktgate rollout` need none of it.
     from rich.console import Console
 
+    from taktgate.edge.places import SettingsError
     from taktgate.standin.azure.errors import PortInUseError
     from taktgate.standin.control.commands import ControlError
     from taktgate.standin.control.process import StandinStartError
@@ -108,7 +109,7 @@ def _run_checked(options: DemoOptions) -> int:
     job = run_canary if options.canary else run_line
     refusals = (
         *(ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError),
-        *(StationBrokenError, StationNotReadyError),
+        *(SettingsError, StationBrokenError, StationNotReadyError),
     )
     try:
         figures = asyncio.run(_until_signalled(lambda: job(options, console)))
@@ -137,7 +138,8 @@ def _save(figures: dict[str, Any], file: Path) -> list[str]:
 
 
 async def _until_signalled(job: Callable[[], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-    """Run *job*; SIGTERM cancels it as Ctrl-C does, so that it can clean up."""
+    """Run *job*; SIGTERM and SIGHUP cancel it as Ctrl-C does, so that it can clean up."""
     task = asyncio.ensure_future(job())
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await task

@@ -21,6 +21,8 @@ PROCESSES: Final = {
 }
 """What can be killed, and the part of its command line that tells it from the others."""
 
+_OCTET: Final = re.compile(r"0|[1-9][0-9]{0,2}")
+
 EDGEHUB: Final = "edgehub"
 
 _FAULT: Final = re.compile(
@@ -73,6 +75,9 @@ class DemoOptions:
             "--defective-fraction must be 0..1": 0.0 <= self.defective_fraction <= 1.0,
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
+            "--fault must strike before the last part (--parts / --rate seconds)": all(
+                fault.at_s < self.parts / self.rate for fault in self.faults
+            ),
             "--fault does not go with --canary": not (self.canary and self.faults),
             "--seed must be 0 or more": self.seed >= 0,
             "--network must be like 127.0.42": _is_loopback(self.network),
@@ -124,5 +129,5 @@ def _is_loopback(network: str | None) -> bool:
     return (
         len(numbers) == 3
         and numbers[0] == "127"
-        and all(number.isdigit() and int(number) < 256 for number in numbers)
+        and all(_OCTET.fullmatch(number) and int(number) < 256 for number in numbers)
     )

@@ -11,11 +11,10 @@ from taktgate.standin.demo.station import LocalStation
 READY_WITHIN_S: Final = 60.0
 _STANDS_S: Final = 3.0
 """How long something has to be wrong before it counts: modules start side by side."""
-_PASSING: Final = frozenset(
-    {METRICS_PORT, "SETTINGS", "ACTIVATION_FILE", "NOT_READY", "WAITING"}
-    | {"UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"}
-)
-"""Reasons that keep nobody from being ready in the end."""
+_PASSING: Final = frozenset({"NOT_READY", "WAITING", "UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"})
+"""Reasons that go by themselves, mostly."""
+_HARMLESS: Final = frozenset({METRICS_PORT, "SETTINGS", "ACTIVATION_FILE"})
+"""Reasons that stay and keep no station from judging."""
 _POLL_S: Final = 0.1
 
 
@@ -36,24 +35,35 @@ async def until_first_part(station: LocalStation, *, limit_s: float = READY_WITH
     while not station.tally.truth:
         station.check()
         now_s = clock()
-        since_s = {text: since_s.get(text, now_s) for text in complaints(station)}
+        since_s = {text: since_s.get(text, now_s) for text in hindrances(station)}
         standing = [text for text, first_s in since_s.items() if now_s - first_s >= _STANDS_S]
         if not standing and now_s - began_s >= limit_s:
-            standing = list(complaints(station, passing=True)) or ["no module says why"]
+            standing = list(_complaints(station, frozenset())) or ["no module says why"]
         if standing:
             raise StationNotReadyError(f"{station.name} is not ready: {'; '.join(standing)}")
         await asyncio.sleep(_POLL_S)
 
 
-def complaints(station: LocalStation, *, passing: bool = False) -> Iterator[str]:
-    """Yield what the modules of *station* report to be wrong; *passing* trouble too if wanted."""
+def hindrances(station: LocalStation) -> Iterator[str]:
+    """Yield what keeps *station* from judging, as its modules report it."""
+    return _complaints(station, _PASSING | _HARMLESS)
+
+
+def lasting_complaints(station: LocalStation) -> Iterator[str]:
+    """Yield what the modules of *station* report to be wrong, and what does not go by itself."""
+    return _complaints(station, _PASSING)
+
+
+def _complaints(station: LocalStation, ignored: frozenset[str]) -> Iterator[str]:
     yield from station.failed_modules()
     for module, section in ((INFERENCE, "inspection"), (MODEL_STAGER, "stager")):
         error = _section(station, module, section).get("lastError")
-        if error is not None and (passing or error["reason"] not in _PASSING):
+        if error is not None and error["reason"] not in ignored:
             yield f"{module}: {error['reason']}: {error['message']}"
     writer = _section(station, PLC_WRITER, "plc")
-    if writer.get("error") and (passing or writer["state"] == "fault"):
+    # In state `run` the error is the agent's own; in the states between it is about to pass.
+    telling = {"run": METRICS_PORT, "fault": "FAULT"}.get(writer.get("state", ""), "NOT_READY")
+    if writer.get("error") and telling not in ignored:
         yield f"{PLC_WRITER}: {writer['error']}"
 
 

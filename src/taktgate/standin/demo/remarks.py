@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from taktgate.contracts.routes import PLC_WRITER
-from taktgate.standin.demo.readiness import complaints
+from taktgate.standin.demo.readiness import lasting_complaints
 from taktgate.standin.demo.station import LocalStation
 
 NO_REALTIME = (
@@ -24,5 +24,5 @@ def remarks(stations: Iterable[LocalStation]) -> list[str]:
         writer = station.device.module_twin(PLC_WRITER)["reported"].get("plc")
         if writer is not None and not writer["realtime"]:
             found.add(NO_REALTIME)
-        found.update(f"{station.name}: {said}" for said in complaints(station, passing=True))
+        found.update(f"{station.name}: {said}" for said in lasting_complaints(station))
     return sorted(found)

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from taktgate.edge.settings import load_station
 from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.demo.deployments import APP_TAG, base_deployment
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.samples import SampleLine, fill_repository
+from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleLine, fill_repository
 from taktgate.standin.demo.station import LocalStation, StationPlan
 
 FIRST_ORDER: Final = "order-1"
@@ -55,11 +56,13 @@ async def local_world(
         stations: device tags by station name.
 
     Raises:
+        SettingsError: config/station.yaml breaks a rule.
         WorldError: the folder is not empty, or its path is too long for unix sockets.
         PortInUseError: an address of the world is taken.
         SampleMissingError: a bundle is not in this checkout.
         StandinStartError: a camera or a PLC did not come up.
     """
+    load_station(REPOSITORY_ROOT / "config/station.yaml")
     with _working_folder(options.directory) as directory:
         network = LoopbackNetwork(options.network) if options.network else free_loopback_network()
         cloud = LocalCloud(
@@ -102,14 +105,23 @@ def _working_folder(asked: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(
             prefix="taktgate-", ignore_cleanup_errors=True
         ) as temporary:
+            _check_length(Path(temporary), "the temporary folder (TMPDIR)")
             yield Path(temporary)
         return
     folder = asked.resolve()
+    _check_length(folder, "--keep")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_empty = not any(folder.iterdir())
+    except OSError as error:
+        raise WorldError(f"--keep {folder}: {error.strerror}") from error
+    if not is_empty:
+        raise WorldError(f"--keep {folder}: must be an empty folder, or not be there yet")
+    yield folder
+
+
+def _check_length(folder: Path, name: str) -> None:
     if len(str(folder)) > _LONGEST_DIRECTORY:
         raise WorldError(
-            f"--keep {folder}: the path must be at most {_LONGEST_DIRECTORY} characters"
+            f"{name} {folder}: the path must be at most {_LONGEST_DIRECTORY} characters"
         )
-    if folder.exists() and any(folder.iterdir()):
-        raise WorldError(f"--keep {folder}: must be an empty folder, or not be there yet")
-    folder.mkdir(parents=True, exist_ok=True)
-    yield folder

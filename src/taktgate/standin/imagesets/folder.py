@@ -154,6 +154,8 @@ def _row(labels: Path, line: int, row: Mapping[str | Any, str | Any]) -> _Row:
     file = (row[_FILE_COLUMN[labels.name]] or "").strip()
     if not file:
         raise LabelFileError(labels, line, "must name a file")
+    if "\0" in file:
+        raise LabelFileError(labels, line, "must not hold a NUL byte")
     if not (labels.parent / file).resolve().is_relative_to(labels.parent.resolve()):
         raise LabelFileError(labels, line, f"{file!r} must lie inside the folder")
     if not (labels.parent / file).is_file():
