@@ -13,6 +13,17 @@ from taktgate.contracts.verdict import Verdict
 from taktgate.standin.demo.tally import Part, Tally
 
 _ROWS: Final = 12
+_COLUMNS: Final = {
+    "station": 9,
+    "part": 6,
+    "image": 9,
+    "verdict": 11,
+    "why": 14,
+    "gate": 6,
+    "ms": 3,
+    "lane": 7,
+}
+"""The least width of each column: a table that changes its shape cannot be read."""
 _STYLES: Final = {
     Verdict.PASS: "green",
     Verdict.FAIL: "red",
@@ -81,8 +92,8 @@ class Screen:
 
     def _picture(self) -> Group:
         table = Table(title="parts at the reject gate", title_justify="left", expand=False)
-        for column in ("station", "part", "image", "verdict", "why", "gate", "ms", "lane"):
-            table.add_column(column, justify="right" if column == "ms" else "left")
+        for column, width in _COLUMNS.items():
+            table.add_column(column, justify="right" if column == "ms" else "left", min_width=width)
         rows = [
             (name, tally, part) for name, tally in self._tallies.items() for part in tally.parts
         ]
