@@ -150,5 +150,5 @@ def test_a_lowered_threshold_is_refused(keys: TrustedKeys, slot: Path) -> None:
 @pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.stem)
 def test_no_sample_tells_of_the_machine_that_made_it(bundle: Path) -> None:
     content = bundle.read_bytes()
-    for trace in (b"/tmp/", b"/home/", b"/root/", b"/work/", b"site-packages"):
+    for trace in (b"/tmp/", b"/home/", str(ROOT).encode(), b"site-packages"):
         assert trace not in content
