@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _PYTHON = str(ROOT / ".venv/bin/python")
 
-if Path(sys.prefix).resolve() != ROOT / ".venv":
+if Path(sys.prefix).resolve() != (ROOT / ".venv").resolve():
     subprocess.run([ROOT / "scripts/bootstrap"], check=True)
     # Its own path comes first: by that Python knows the environment it belongs to.
     os.execv(_PYTHON, [_PYTHON, *sys.argv])

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from taktgate.edge.exits import EXIT_BAD_SETTINGS
 from taktgate.edge.process import RoleTakenError, hold_role
 from taktgate.edge.supervisor import RestartBudget
 
@@ -79,10 +80,19 @@ def test_sigterm_ends_module_and_children(module: subprocess.Popen[bytes]) -> No
     assert psutil.wait_procs(children, timeout=5)[1] == []
 
 
-def test_an_expendable_child_that_keeps_failing_ends_nothing() -> None:
-    process = start(f"{STAY} if sys.argv[1] == 'a' else sys.exit(7)")
+@pytest.mark.parametrize(
+    ("exit_code", "watched_s"),
+    [
+        (7, 6),  # more than the ten restarts that a child has
+        (EXIT_BAD_SETTINGS, 1.5),  # the others run on the settings that they have read
+    ],
+)
+def test_an_expendable_child_that_keeps_failing_ends_nothing(
+    exit_code: int, watched_s: float
+) -> None:
+    process = start(f"{STAY} if sys.argv[1] == 'a' else sys.exit({exit_code})")
     try:
-        time.sleep(6)  # more than the ten restarts that a child has
+        time.sleep(watched_s)
         assert process.poll() is None
         assert len(children_of(process)) == 1
     finally:

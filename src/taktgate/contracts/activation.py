@@ -83,5 +83,7 @@ class Activation:
     baseline: Baseline = Baseline(parts=0, rejects=0)
     settled_order: Order | None = None
     """The order that was confirmed, satisfied or rolled back last."""
+    orders_since: tuple[Order, ...] = ()
+    """Orders that were settled since the oldest rollback on record, the newest 64 of them."""
     has_forgotten: bool = False
     """An earlier record was lost, rollbacks and all: no model is confirmed without a trial."""

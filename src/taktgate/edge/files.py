@@ -11,10 +11,14 @@ def publish(path: Path, content: bytes, *, mode: int = 0o640) -> None:
     Temporary file in the same folder, fsync, rename, fsync of the folder: the rename may reach the
     disk before the data without the first fsync, and not at all without the second.
 
+    A path has one writer: what a killed one has left behind is overwritten.
+
     Raises:
-        OSError: the disk refused; *path* still holds its old content.
+        OSError: the disk refused; *path* still holds its old content, or, if only the folder could
+            not be synced, the new one for as long as the power stays on.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
     try:
         write_through(temporary, content, mode=mode)
         temporary.replace(path)

@@ -1,5 +1,6 @@
 """What every process does first: die with its parent, hold its role, take its priority."""
 
+import contextlib
 import ctypes
 import fcntl
 import gc
@@ -90,5 +91,12 @@ def take_realtime_priority(priority: int) -> bool:
 
 
 def take_idle_priority() -> None:
-    """Step behind everything else on this machine."""
+    """Have the calling thread, and what it starts from now on, step behind everything else."""
     os.nice(19)
+
+
+def take_idle_priority_as_a_whole() -> None:
+    """Have every thread of this process step behind everything else on this machine."""
+    for thread in os.listdir("/proc/self/task"):
+        with contextlib.suppress(ProcessLookupError):  # it may just have ended
+            os.setpriority(os.PRIO_PROCESS, int(thread), 19)

@@ -92,13 +92,23 @@ class Supervisor:
         """Start or restart *child* as needed; return an exit code when there is no point in it."""
         process = self._running.get(child.role)
         if process is None:
-            if self._clock() >= self._due.get(child.role, 0.0):
-                self._running[child.role] = subprocess.Popen(child.argv, env=self._environment)
-            return 0
+            return self._start(child) if self._clock() >= self._due.get(child.role, 0.0) else 0
         ended_with = process.poll()
         if ended_with is None:
             return 0
         del self._running[child.role]
+        return self._note_end(child, ended_with)
+
+    def _start(self, child: Child) -> int:
+        try:
+            self._running[child.role] = subprocess.Popen(child.argv, env=self._environment)
+        except OSError as error:
+            # No memory or no process to be had: no reason to end the others.
+            log.error("a process cannot be started", extra={"reason": str(error)})
+            return self._note_end(child, EXIT_BUG)
+        return 0
+
+    def _note_end(self, child: Child, ended_with: int) -> int:
         self._due[child.role] = self._clock() + RESTART_DELAY_S
         code = self._verdict_on(child, ended_with)
         log.error(
@@ -109,11 +119,13 @@ class Supervisor:
 
     def _verdict_on(self, child: Child, ended_with: int) -> int:
         """Return 0 when *child* is to be started again, else the code to end the module with."""
-        if ended_with == EXIT_BAD_SETTINGS:
+        is_hopeless = ended_with == EXIT_BAD_SETTINGS
+        if is_hopeless and not child.is_expendable:
             return EXIT_BAD_SETTINGS
-        if self._budget[child.role].spend(self._clock()):
+        if self._budget[child.role].spend(self._clock()) and not is_hopeless:
             return 0
         if child.is_expendable:
+            # The others may run on settings of yesterday; they are not to fall over today's slip.
             self._due[child.role] = self._clock() + EXPENDABLE_PAUSE_S
             return 0
         log.critical("restarting does not help: this module ends", extra={"role": child.role})

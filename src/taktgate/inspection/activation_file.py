@@ -86,7 +86,7 @@ class ActivationFiles:
         publish(self.folder / ACTIVATION, encode(activation))
 
     def repair(self, activation: Activation) -> None:
-        """Put a damaged file aside and, where anything is known, *activation* in its place.
+        """Put a damaged file aside and *activation*, if only that all is forgotten, in its place.
 
         Raises:
             OSError: the disk refused.
@@ -94,8 +94,7 @@ class ActivationFiles:
         damaged = self.folder / ACTIVATION
         if damaged.exists():
             publish(self.folder / UNREADABLE, damaged.read_bytes())
-        if not activation.has_forgotten:
-            publish(damaged, encode(activation))
+        publish(damaged, encode(activation))
 
     def _load(self, name: str) -> Activation | None:
         path = self.folder / name

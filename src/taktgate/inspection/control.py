@@ -52,11 +52,13 @@ class Swap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drop:
-    """End the runner of *digest*, which must not be live."""
+    """End the runner of *digest*. What judges is dropped only if that is said."""
 
     __pydantic_config__ = STRICT_DOCUMENT
 
     digest: Digest
+    even_if_live: bool = False
+    """It was sent back and there is nothing to put in its place: better no model than this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

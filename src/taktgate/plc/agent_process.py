@@ -9,6 +9,7 @@ from typing import Final
 from taktgate.contracts.outcome import Lane
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.clock import monotonic_ns
+from taktgate.edge.exits import EXIT_LINK_FATAL
 from taktgate.edge.lane import LaneInbox, LaneSender
 from taktgate.edge.metrics import serve_metrics
 from taktgate.edge.places import Places
@@ -22,7 +23,6 @@ from taktgate.plc.writer_metrics import WriterMetrics
 
 log = logging.getLogger(__name__)
 
-EXIT_LINK_FATAL: Final = 6
 _TURN_S: Final = 0.25
 _DATAGRAMS_PER_TURN: Final = 64
 

@@ -4,7 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import MISSING, fields
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic_core import from_json
 
@@ -19,6 +19,9 @@ from taktgate.plc.handshake import Handshake
 from taktgate.plc.watch import BeatWatch
 
 log = logging.getLogger(__name__)
+
+MAX_ITEMS: Final = 64
+"""A model has at most as many classes (`bundle/manifest.py`)."""
 
 
 class Inbox(Protocol):
@@ -94,11 +97,12 @@ class Intake:
 def check_fields(document: type[Any], payload: bytes) -> None:
     """Accept a *payload* that has the fields of *document* and no other, whatever is in them.
 
-    The full check makes an error of every wrong field, each with a copy of the whole payload: 8 KB
-    of nonsense would hold the loop for 6 ms, and a stream of it would make every part late.
+    Nor is any of its lists longer than a contract has. The full check makes an error of every wrong
+    field, each with a copy of the whole payload: 8 KB of nonsense would hold the loop for 6 ms, and
+    a stream of it would make every part late.
 
     Raises:
-        ContractError: names the first field that is missing or unknown.
+        ContractError: names the first field that is missing, unknown or too long.
     """
     try:
         content = from_json(payload)
@@ -107,9 +111,11 @@ def check_fields(document: type[Any], payload: bytes) -> None:
     if not isinstance(content, dict):
         raise ContractError(document.__name__, "(document)", "must be an object")
     known = {field.name: field.default is MISSING for field in fields(document)}
-    for name in content:
+    for name, value in content.items():
         if name not in known:
             raise ContractError(document.__name__, name[:64], "is unknown")
+        if isinstance(value, list) and len(value) > MAX_ITEMS:
+            raise ContractError(document.__name__, name, f"has more than {MAX_ITEMS} items")
     for name, is_required in known.items():
         if is_required and name not in content:
             raise ContractError(document.__name__, name, "is missing")

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from taktgate.contracts.twins import TypedError
+from taktgate.edge.exits import EXIT_LINK_FATAL
 from taktgate.edge.hub import HubClient
 from taktgate.staging.errors import RetriedError, SupersededError
 from taktgate.staging.journal import Journal
@@ -15,8 +15,6 @@ from taktgate.staging.reporting import Reporter
 from taktgate.staging.stager import Stager
 
 log = logging.getLogger(__name__)
-
-EXIT_LINK_FATAL: Final = 4
 
 
 class LinkLostForGoodError(RuntimeError):
@@ -48,7 +46,7 @@ class StagerAgent:
         self._mailbox = Mailbox()
 
     def run(self) -> int:
-        """Work until SIGTERM raises SystemExit, or until the link is lost for good (returns 4)."""
+        """Work until SIGTERM raises SystemExit; return EXIT_LINK_FATAL if the link is past hope."""
         self._hub.start(self._mailbox.put)
         try:
             self._recover()

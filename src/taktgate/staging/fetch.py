@@ -6,6 +6,7 @@ holds for what reaches the disk. Proxies come from the environment, as IoT Edge 
 """
 
 import http.client
+import io
 import re
 import ssl
 import time
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from taktgate.bundle.archive import LIMIT_BYTES
@@ -86,7 +87,7 @@ class UrlFetcher:
                 announced = _length_of(source)
                 if announced is not None and announced > limits.size_bytes:
                     raise TooLargeError(f"{place}: {announced} bytes, limit {limits.size_bytes}")
-                while chunk := source.read(CHUNK_BYTES):
+                while chunk := source.read1(CHUNK_BYTES):
                     received += len(chunk)
                     if received > limits.size_bytes:
                         raise TooLargeError(f"{place}: more than {limits.size_bytes} bytes")
@@ -98,7 +99,7 @@ class UrlFetcher:
         if announced is not None and received != announced:
             raise UnreachableError(f"{place}: ended after {received} of {announced} bytes")
 
-    def _open(self, url: str, place: str) -> AbstractContextManager[BinaryIO]:
+    def _open(self, url: str, place: str) -> AbstractContextManager[io.BufferedIOBase]:
         """Return the content of *url*, opened.
 
         The order desk lets no malformed URL pass, but a saved order or a redirect may name one.
@@ -107,7 +108,7 @@ class UrlFetcher:
             parts = urlsplit(url)
             if parts.scheme == "file":
                 return _open_file(parts, place)
-            opened: AbstractContextManager[BinaryIO] = self._opener.open(
+            opened: AbstractContextManager[io.BufferedIOBase] = self._opener.open(
                 url, timeout=self._limits.stall_s
             )
         except (ValueError, OverflowError) as error:
@@ -126,7 +127,7 @@ class _WebRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open_file(parts: SplitResult, place: str) -> BinaryIO:
+def _open_file(parts: SplitResult, place: str) -> io.BufferedIOBase:
     if parts.netloc not in ("", "localhost"):
         raise NotFoundError(f"{place}: file:// must name no other host")
     return Path(unquote(parts.path)).open("rb")
@@ -177,7 +178,7 @@ def _place(url: str) -> str:
         return "repository"
 
 
-def _length_of(source: BinaryIO) -> int | None:
+def _length_of(source: io.BufferedIOBase) -> int | None:
     headers = getattr(source, "headers", None)
     length = headers.get("Content-Length") if headers is not None else None
     return int(length) if length is not None and length.isascii() and length.isdigit() else None

@@ -187,6 +187,8 @@ class Stager:
             self._journal.advance(Event.CLEARED)
 
     def _collect(self, activation: Activation | None) -> None:
+        if activation is not None and activation.has_forgotten:
+            return  # what judges may not be on record: nothing is spare
         announced = self._journal.announced
         keep = slots_in_use(activation) | ({announced.slot} if announced else set())
         spare = self._slots.names() - keep

@@ -10,7 +10,7 @@ from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.exits import EXIT_BUG
 from taktgate.edge.metrics import METRICS_PORT, serve_metrics
 from taktgate.edge.places import Places
-from taktgate.edge.process import end_on_sigterm, hold_role, take_idle_priority
+from taktgate.edge.process import end_on_sigterm, hold_role, take_idle_priority_as_a_whole
 from taktgate.edge.settings import StationSettings
 from taktgate.edge.startup import run_process
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
@@ -47,7 +47,7 @@ def make_way(activation: ActivationFile) -> None:
     A station without one has nothing to disturb, and waits for us.
     """
     if activation.may_be_in_use():
-        take_idle_priority()
+        take_idle_priority_as_a_whole()
 
 
 def _serve(places: Places, station: StationSettings, activation: ActivationFile) -> int:

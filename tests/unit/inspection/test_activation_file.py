@@ -81,6 +81,7 @@ def test_when_both_are_damaged_the_station_knows_that_it_has_forgotten(tmp_path:
     assert recalled.fault is not None
     files.repair(recalled.activation)
     assert files.recall().activation.has_forgotten, "until something is known again"
+    assert files.read().has_forgotten, "and others can read that, so that the station goes on"
 
 
 def test_a_new_station_has_forgotten_nothing(tmp_path: Path) -> None:

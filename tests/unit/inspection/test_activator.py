@@ -1,6 +1,6 @@
 """The activator against a judge that does what it is told, and sometimes forgets."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -17,7 +17,6 @@ from taktgate.inspection.agent.guardrails import GuardrailSettings
 from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.agent.report import report_of
 from taktgate.inspection.control import (
-    Drop,
     JudgeStatus,
     Load,
     LoadedModel,
@@ -108,8 +107,9 @@ class Station:
             if self.loaded.get(command.digest) is RunnerState.READY and not self.is_deaf_to_swaps:
                 self.live = command.digest
                 self.swaps_on_disk.append((command.digest, self.disk))
-        elif command.digest != self.live:
+        elif command.digest != self.live or command.even_if_live:
             self.loaded.pop(command.digest, None)
+            self.live = None if command.digest == self.live else self.live
 
     def restart_judge(self) -> None:
         good = self.disk.last_known_good
@@ -700,8 +700,11 @@ def test_a_station_that_forgot_its_models_confirms_none_without_a_trial() -> Non
     station.settle(agent)
     assert station.disk.last_known_good is None
     assert [each.digest for each in station.disk.blocked] == [model("b").digest]
-    assert Drop(digest=model("b").digest) in station.commands
+    assert station.live is None, "better no model than the one that was sent back"
     assert report_of(agent).phase is InspectionPhase.ROLLED_BACK
+    station.commands.clear()
+    station.settle(agent)
+    assert station.commands == [], "once is enough"
 
     agent.staged(notice("c", "o3"))
     station.settle(agent)
@@ -709,6 +712,43 @@ def test_a_station_that_forgot_its_models_confirms_none_without_a_trial() -> Non
         station.part(agent)
     assert station.disk.last_known_good == slot("c", "o3")
     assert not station.disk.has_forgotten
+
+
+def test_a_candidate_that_was_just_dropped_is_loaded_anew_and_loses_no_attempt() -> None:
+    station, agent = commissioned()
+    agent.staged(replace(notice("b", "o2"), activation=ActivationPolicy.CHANGEOVER))
+    station.is_enabled = False
+    agent.judge_status(station.status())
+    station.is_enabled = True
+    station.settle(agent)
+    assert phase_of(agent) is Phase.LOADING
+    station.commands.clear()
+    agent.staged(notice("b", "o3"))
+    agent.judge_status(station.status())
+    sent = [type(command) for command in station.commands]
+    assert Swap not in sent[: sent.index(Load)], "what is being dropped cannot be swapped to"
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
+    assert station.disk.trial is not None
+    assert (station.disk.trial.attempts, station.disk.trial.candidate.order) == (1, "o3")
+
+
+def test_a_blocked_digest_needs_an_order_that_was_not_seen_since() -> None:
+    station, agent = commissioned()
+    for letter, order, is_good in (("b", "o2", False), ("c", "o3", True), ("d", "o4", True)):
+        agent.staged(notice(letter, order))
+        station.settle(agent)
+        for _ in range(SETTINGS.trial_parts):
+            if phase_of(agent) is Phase.TRIAL:
+                station.part(agent, Verdict.PASS if is_good else Verdict.FAIL)
+        station.settle(agent)
+    agent.staged(notice("b", "o3"))
+    station.settle(agent)
+    assert agent.error is not None
+    assert agent.error.reason == "BLOCKED"
+    agent.staged(notice("b", "o5"))
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
 
 
 def test_loading_makes_room_among_the_judges_models() -> None:

@@ -335,6 +335,10 @@ def test_a_fault_stays_until_its_own_cause_has_gone(world: World, tmp_path: Path
     agent.handle(DesiredTwin(document={}, version=2))
     announce(tmp_path, b"junk")
     agent.tick()
+    assert "STAGED_NOTICE" in str(world.reported("lastError")), "what holds now comes first"
+    announce(tmp_path, encode(NOTICE))
+    world.now_ns += SECOND
+    agent.tick()
     assert world.reported("lastError") == {"reason": "ACTIVATION_FILE", "message": "torn"}
 
 

@@ -277,6 +277,24 @@ def test_a_dropped_runner_that_never_answers_ends_with_its_parts_decision_deadli
     assert station.ring.free == station.ring.slots
 
 
+def test_a_live_model_is_dropped_only_when_that_is_said_and_then_nothing_passes(
+    station: Station,
+) -> None:
+    runner = station.load(A)
+    station.swap(A)
+    station.line(is_edge=False)
+    station.command(control.KIND_DROP, Drop(digest=A.digest))
+    assert station.status.live == A.digest
+
+    station.command(control.KIND_DROP, Drop(digest=A.digest, even_if_live=True))
+    station.part()
+    station.turns(step_ms=50)
+
+    assert not runner.is_running
+    assert not station.status.is_ready
+    assert [each.reason for each in station.agent.verdicts] == [Reason.NOT_READY]
+
+
 def test_a_model_that_is_wanted_again_before_its_part_is_judged_is_not_dropped(
     station: Station,
 ) -> None:

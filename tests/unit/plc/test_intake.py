@@ -100,6 +100,15 @@ def test_junk_of_any_length_is_refused_at_its_first_wrong_field(
     assert "'nonsense': is unknown" in str(vars(caplog.records[0])["detail"])
 
 
+def test_a_list_longer_than_any_contract_has_is_not_looked_into(
+    intake: Intake, make_envelope: MakeEnvelope, start_ns: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = json.loads(encode(make_envelope())) | {"scores": [{}] * 1_500}
+    intake.accept(datagram(json.dumps(content).encode()), start_ns)
+    assert intake.count(Cause.MALFORMED) == 1
+    assert "'scores': has more than 64 items" in str(vars(caplog.records[0])["detail"])
+
+
 def test_a_verdict_with_64_classes_is_not_too_long(
     intake: Intake, make_envelope: MakeEnvelope, start_ns: int
 ) -> None:

@@ -6,8 +6,9 @@ import pytest
 from taktgate.contracts.codec import decode
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagerReported, StagingPhase, TypedError
+from taktgate.edge.exits import EXIT_LINK_FATAL
 from taktgate.edge.hub import DesiredTwin, InputMessage, LinkFatal, LinkState, MethodCall
-from taktgate.staging.agent import EXIT_LINK_FATAL, StagerAgent
+from taktgate.staging.agent import StagerAgent
 from taktgate.staging.errors import UnreachableError
 from taktgate.staging.mailbox import MAX_CALLS, Mail, Mailbox
 from taktgate.staging.reporting import Reporter

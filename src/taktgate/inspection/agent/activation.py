@@ -19,6 +19,7 @@ from taktgate.inspection.errors import IllegalTransitionError
 
 MAX_ATTEMPTS: Final = 2
 MAX_BLOCKED: Final = 32
+MAX_ORDERS_SINCE: Final = 64
 PROGRESS_EVERY_PARTS: Final = 5
 
 
@@ -101,7 +102,7 @@ def with_progress(
 ) -> Activation | None:
     """Return the activation with the trial's counts; None while those on the disk will do.
 
-    An agent that restarts may cost a trial a few passed parts, but no evidence against the model.
+    An agent that restarts costs a trial a few passed parts, and the parts judged meanwhile.
     """
     trial = activation.trial
     assert trial is not None
@@ -134,6 +135,7 @@ def confirm(activation: Activation, *, baseline: Baseline) -> Activation:
         trial=None,
         baseline=baseline,
         settled_order=candidate.order,
+        orders_since=_orders_since(activation, candidate.order),
     )
 
 
@@ -145,6 +147,7 @@ def roll_back(activation: Activation, rollback: Rollback) -> Activation:
         trial=None,
         blocked=(*activation.blocked, rollback)[-MAX_BLOCKED:],
         settled_order=rollback.order,
+        orders_since=(*activation.orders_since, rollback.order)[-MAX_ORDERS_SINCE:],
     )
 
 
@@ -156,7 +159,15 @@ def satisfy(activation: Activation, order: str) -> Activation:
         generation=activation.generation + 1,
         last_known_good=replace(activation.last_known_good, order=order),
         settled_order=order,
+        orders_since=_orders_since(activation, order),
     )
+
+
+def _orders_since(activation: Activation, order: str) -> tuple[str, ...]:
+    """Return the orders seen, *order* among them: none of them may try a blocked digest again."""
+    if not activation.blocked:
+        return ()
+    return (*activation.orders_since, order)[-MAX_ORDERS_SINCE:]
 
 
 def with_baseline(activation: Activation, baseline: Baseline) -> Activation:
@@ -172,9 +183,9 @@ def is_settled(activation: Activation, *, digest: str, order: str) -> bool:
 
 
 def is_blocked(activation: Activation, *, digest: str, order: str) -> bool:
-    """Tell whether *digest* may not be tried again under *order*: a new order may try it."""
+    """Tell whether *digest* may not be tried again under *order*: an order not seen since may."""
     seen = {each.order for each in activation.blocked if each.digest == digest}
-    return bool(seen) and (order in seen or order == activation.settled_order)
+    return bool(seen) and order in seen | {activation.settled_order, *activation.orders_since}
 
 
 def was_rolled_back(activation: Activation, digest: str | None) -> bool:

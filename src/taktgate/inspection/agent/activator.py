@@ -62,7 +62,7 @@ class Activator:
         self.faults = Faults()
         self.judge = JudgeView(world.clock)
         self._ledger = Ledger(activation, world.memory, self.faults)
-        self._hands = Hands(self.judge, world.command)
+        self._hands = Hands(self.judge, self._command)
         self._orders = OrderDesk(self._ledger, self.judge, self.faults)
         self._rollbacks = RollbackDesk(self._ledger, world.audit)
         self._baseline = BaselineKeeper(activation.baseline, world.clock)
@@ -210,7 +210,7 @@ class Activator:
         elif held.state is RunnerState.READY:
             self._try(candidate)
         elif held.state is RunnerState.REFUSED and not self._was_load_sent:
-            self._world.command(Drop(digest=held.digest))
+            self._command(Drop(digest=held.digest))
         elif held.state is RunnerState.REFUSED and held.refused is not None:
             self._turn_down(candidate, held.refused.reason, held.refused.message)
 
@@ -234,7 +234,7 @@ class Activator:
         elif held.state is RunnerState.READY and self._orders.may_change(
             self._policy, candidate.order
         ):
-            self._world.command(Swap(digest=candidate.model.digest))
+            self._command(Swap(digest=candidate.model.digest))
 
     def _stay(self) -> None:
         candidate = self._require_candidate()
@@ -251,10 +251,10 @@ class Activator:
         held = self._good_model()
         is_refused = held is not None and held.state is RunnerState.REFUSED
         if good is None:
-            self._world.command(Drop(digest=candidate.model.digest))
+            self._command(Drop(digest=candidate.model.digest, even_if_live=True))
             self._end_without_way_back("there is no last-known-good; the station needs a new order")
         elif self.judge.is_live(good):
-            self._world.command(Drop(digest=candidate.model.digest))
+            self._command(Drop(digest=candidate.model.digest))
             self._end_reverting(Event.GOOD_IS_LIVE)
         elif is_refused and not self._was_load_sent:
             self._send_load(good, golden=False)
@@ -275,7 +275,7 @@ class Activator:
 
     def _send_load(self, ref: SlotRef, *, golden: bool) -> None:
         self._was_load_sent = True
-        self._world.command(Load(slot=ref.slot, digest=ref.model.digest, golden=golden))
+        self._command(Load(slot=ref.slot, digest=ref.model.digest, golden=golden))
 
     def _begin_trial(self, candidate: SlotRef) -> None:
         """Make the trial durable, then ask for the swap."""
@@ -284,7 +284,7 @@ class Activator:
         if not self._ledger.save(table.begin_trial(self.activation, trial, baseline=baseline)):
             return  # tried again with the next status; nothing has changed on the line
         self._go(Event.READY)
-        self._world.command(Swap(digest=candidate.model.digest))
+        self._command(Swap(digest=candidate.model.digest))
 
     def _enter_trial(self) -> None:
         self._go(Event.LIVE)
@@ -356,13 +356,18 @@ class Activator:
 
     def _turn_down(self, candidate: SlotRef, reason: str, message: str) -> None:
         """Drop a candidate that its runner refused. The live model was never touched."""
-        self._world.command(Drop(digest=candidate.model.digest))
+        self._command(Drop(digest=candidate.model.digest))
         if self.activation.trial is not None:
             self._fall_back(Breach(guardrail=Guardrail.INFERENCE_FAILURE, message=message))
             return
         self._go(Event.REFUSED)
         self.candidate = None
         self._orders.give_up(candidate, reason, message)
+
+    def _command(self, command: Command) -> None:
+        if isinstance(command, Drop):
+            self.judge.forget(command.digest)
+        self._world.command(command)
 
     def _save_baseline(self) -> None:
         if self.phase is not Phase.IDLE:

@@ -27,15 +27,13 @@ class Hands:
 
     def drop_others(self, activation: Activation, candidate: SlotRef | None) -> None:
         """Let go what is neither live, nor the way back, nor the candidate."""
-        refs = (activation.last_known_good, candidate)
-        wanted = {ref.model.digest for ref in refs if ref is not None}
-        for model in self._judge.models:
-            is_live = model.digest == self._rightly_live(activation)
-            if not is_live and model.digest not in wanted:
-                self._command(Drop(digest=model.digest))
-
-    def _rightly_live(self, activation: Activation) -> str | None:
-        """Return what judges, unless it was sent back and there is nothing to put in its place."""
+        good = activation.last_known_good
+        wanted = {ref.model.digest for ref in (good, candidate) if ref is not None}
         live = None if self._judge.status is None else self._judge.status.live
-        is_banned = table.was_rolled_back(activation, live)
-        return None if is_banned and activation.last_known_good is None else live
+        for model in self._judge.models:
+            if model.digest in wanted:
+                continue
+            if good is None and table.was_rolled_back(activation, model.digest):
+                self._command(Drop(digest=model.digest, even_if_live=True))
+            elif model.digest != live:
+                self._command(Drop(digest=model.digest))

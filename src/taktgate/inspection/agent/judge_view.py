@@ -1,6 +1,7 @@
 """What the judge said last, and what follows from its silence."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from taktgate.contracts.activation import SlotRef
@@ -24,6 +25,12 @@ class JudgeView:
     def take(self, status: JudgeStatus) -> None:
         """Take in what the judge says is."""
         self.status, self._heard_ns = status, self._clock()
+
+    def forget(self, digest: str) -> None:
+        """Count no more on a model that is being dropped, whatever the last status says of it."""
+        if self.status is not None:
+            held = tuple(model for model in self.status.models if model.digest != digest)
+            self.status = replace(self.status, models=held)
 
     @property
     def is_silent(self) -> bool:

@@ -22,6 +22,7 @@ from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.clock import SECOND, monotonic_ns
+from taktgate.edge.exits import EXIT_LINK_FATAL
 from taktgate.edge.hub import HubClient, HubEvent
 from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
 from taktgate.edge.places import Places, SettingsError
@@ -125,7 +126,7 @@ def serve(places: Places, settings: StationSettings) -> int:
         _serve(agent, inbox, stop)
         stop.set()
         hub.stop()
-    return int(agent.is_over)
+    return EXIT_LINK_FATAL if agent.is_over else 0
 
 
 def _serve(agent: Agent, inbox: Inbox, stop: threading.Event) -> None:

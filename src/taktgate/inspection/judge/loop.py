@@ -233,7 +233,7 @@ class JudgeLoop:
         elif kind == control.KIND_SWAP:
             self._swap(decode(Swap, payload).digest, now_ns)
         elif kind == control.KIND_DROP:
-            self._drop(decode(Drop, payload).digest, now_ns)
+            self._drop(decode(Drop, payload), now_ns)
         else:
             raise ContractError("command", "kind", f"must be load, swap or drop, got {kind!r}")
 
@@ -267,11 +267,14 @@ class JudgeLoop:
         self._signs.tell(Happening.SWAPPED, digest=digest)
         self._act(actions)
 
-    def _drop(self, digest: str, now_ns: int) -> None:
-        if self._judge.live == digest:
-            log.error("the live model cannot be dropped", extra={"digest": digest})
-            return
-        self._leaving.add(digest)
+    def _drop(self, drop: Drop, now_ns: int) -> None:
+        if self._judge.live == drop.digest:
+            if not drop.even_if_live:
+                log.error("the live model cannot be dropped", extra={"digest": drop.digest})
+                return
+            log.warning("no model judges from the next part on", extra={"digest": drop.digest})
+            self._act(self._judge.swap(None, now_ns))
+        self._leaving.add(drop.digest)
         self._let_go(now_ns)
 
     def _let_go(self, now_ns: int) -> None:

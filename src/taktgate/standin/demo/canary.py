@@ -7,7 +7,7 @@ only provides the line, and judges the end from the stations' own reports.
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from taktgate.rollout.plan import Rings
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.line_run import watch_processes
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.readiness import READY_WITHIN_S, until_first_part
+from taktgate.standin.demo.readiness import READY_WITHIN_S, StationNotReadyError, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
@@ -62,6 +62,7 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
     Raises:
         WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
         SettingsError: config/rings.yaml breaks a rule.
+        StationNotReadyError, StationBrokenError: a station judges no part.
     """
     load_yaml(_SHIPPED_RINGS, Rings)
     line = WELD_SEAMS if options.offline else SOLAR_CELLS
@@ -101,6 +102,8 @@ async def _roll_out(
         await _baseline(world, screen)
         screen.note(f"rolling out {line.model} {version}: canary first")
         exit_code, said = await _rollout_command(world, line, version)
+        for station in world.stations.values():
+            station.check()
         await _settle(world, exit_code)
     reports = {name: reported(station) for name, station in world.stations.items()}
     return Ending(
@@ -122,17 +125,30 @@ async def _running_line(world: World, options: DemoOptions, screen: Screen) -> A
     for station in stations:
         await station.plc.run(None, options.rate, wait_ready_s=2 * READY_WITHIN_S)
     await asyncio.gather(*(until_first_part(station) for station in stations))
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(watch_processes(station)) for station in stations]
-        tasks.append(group.create_task(_keep_fresh(screen)))
+    tasks = [asyncio.create_task(watch_processes(station)) for station in stations]
+    tasks.append(asyncio.create_task(_keep_fresh(screen)))
+    try:
         yield
         for station in stations:
             await station.plc.end_parts()
-        async with asyncio.timeout(30):
-            for station in stations:
-                await station.finished.wait()
+            await _within(30, station.finished.wait(), "its last parts")
+    finally:
         for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _within(limit_s: float, job: Awaitable[object], what: str) -> None:
+    """Wait for *job*.
+
+    Raises:
+        StationNotReadyError: it took longer than *limit_s*.
+    """
+    try:
+        async with asyncio.timeout(limit_s):
+            await job
+    except TimeoutError as error:
+        raise StationNotReadyError(f"waited {limit_s:.0f} s for {what}") from error
 
 
 async def _keep_fresh(screen: Screen) -> None:
@@ -143,9 +159,9 @@ async def _keep_fresh(screen: Screen) -> None:
 
 async def _baseline(world: World, screen: Screen) -> None:
     screen.note(f"each station judges {BASELINE_PARTS} parts with the first model")
-    async with asyncio.timeout(READY_WITHIN_S + 60):
-        for station in world.stations.values():
-            await station.until_parts(BASELINE_PARTS)
+    for station in world.stations.values():
+        await _within(120, station.until_parts(BASELINE_PARTS), f"{station.name}'s first parts")
+        station.check()
 
 
 async def _rollout_command(world: World, line: SampleLine, version: str) -> tuple[int, str]:

@@ -35,8 +35,10 @@ async def break_as_planned(station: LocalStation, fault: PlannedFault) -> None:
         _signal(victims, signal.SIGKILL)
     else:
         _signal(victims, signal.SIGSTOP)
-        await asyncio.sleep(fault.duration_s)
-        _signal(victims, signal.SIGCONT)
+        try:
+            await asyncio.sleep(fault.duration_s)
+        finally:
+            _signal(victims, signal.SIGCONT)
 
 
 async def _stop_edgehub(station: LocalStation, duration_s: float) -> None:

@@ -75,8 +75,8 @@ class DemoOptions:
             "--defective-fraction must be 0..1": 0.0 <= self.defective_fraction <= 1.0,
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
-            "--fault must strike before the last part (--parts / --rate seconds)": all(
-                fault.at_s < self.parts / self.rate for fault in self.faults
+            "--fault must strike before the last part comes": all(
+                fault.at_s < (self.parts - 1) / self.rate for fault in self.faults
             ),
             "--fault does not go with --canary": not (self.canary and self.faults),
             "--seed must be 0 or more": self.seed >= 0,

@@ -51,6 +51,8 @@ class EndWatch:
 
     def module_event(self, event: ModuleEvent) -> None:
         """Take note of what edgeAgent says of a module's first process."""
+        if event.kind is ModuleEventKind.STARTED:
+            self._failed.pop(event.module, None)
         if event.kind is not ModuleEventKind.EXITED or event.exit_code is None:
             return
         self._faults.append(_ended(event.module, event.exit_code))
