@@ -1,3 +1,4 @@
+import contextlib
 import http.server
 import threading
 import time
@@ -238,3 +239,22 @@ def test_a_bundle_lies_under_name_version_and_device_class(repository: str, url:
 
 def test_secrets_of_a_url_are_not_reported() -> None:
     assert public_part("https://me:pw@x:8/m/b?sig=s#f") == "https://x:8/m/b"
+
+
+def test_a_registry_that_drips_hands_over_what_it_has_and_runs_out_of_time(serve: Serve) -> None:
+    """Each drop comes well within the stall limit: only the limit of the whole can end it."""
+
+    def drip(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "1000")
+        handler.end_headers()
+        with contextlib.suppress(OSError):
+            for _ in range(1000):
+                handler.wfile.write(b"x")
+                time.sleep(0.05)
+
+    fetcher = UrlFetcher(limits=FetchLimits(stall_s=5.0, total_s=0.5))
+    pieces = fetcher.fetch(serve(drip))
+    assert len(next(pieces)) < 100
+    with pytest.raises(TooSlowError):
+        list(pieces)
