@@ -65,6 +65,12 @@ class ModuleStation(JudgeStation):
         except (FileNotFoundError, ContractError):
             return None
 
+    @property
+    def good(self) -> ModelRef | None:
+        """Return last-known-good as it is on disk."""
+        good = None if self.disk is None else self.disk.last_known_good
+        return None if good is None else good.model
+
     def pids(self, module: str) -> list[int]:
         """Return the processes of this station that run *module*."""
         found = []
@@ -98,13 +104,11 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         station.start_module()
         station.wait(lambda: station.is_ready, limit_s=25)
         assert station.judged(flat(0)).verdict is Verdict.PASS
-        assert station.disk is not None
-        assert station.disk.last_known_good is not None
-        assert station.disk.last_known_good.model == good
+        station.wait(lambda: station.good == good)
 
         station.announce(eager, "b", "o2")
         station.wait(lambda: station.heard.beats[-1].model == eager, limit_s=25)
-        assert station.disk.trial is not None
+        station.wait(lambda: station.disk is not None and station.disk.trial is not None)
         os.kill(station.pids("agent.process")[0], signal.SIGKILL)
         rejected = 0
         while station.heard.beats[-1].model == eager and rejected < 60:
@@ -112,8 +116,9 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
             station.wait_for_quiet(0.1)
         station.wait(lambda: station.heard.beats[-1].model == good)
 
-        assert station.disk.trial is None
-        assert station.disk.last_known_good.model == good
+        station.wait(lambda: station.disk is not None and station.disk.trial is None)
+        assert station.disk is not None
+        assert station.good == good
         assert [(each.order, each.reason) for each in station.disk.blocked] == [
             ("o2", "OVER_REJECT")
         ]

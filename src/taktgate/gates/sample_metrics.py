@@ -78,7 +78,7 @@ def operating_logit(logits: Floats, is_defective: Flags, *, false_reject_rate: f
     """
     good, bad = logits[~is_defective], logits[is_defective]
     floor = rejecting_logit(logits, is_defective, false_reject_rate=false_reject_rate)
-    next_bad = bad[bad > floor].min(initial=np.inf)
+    next_bad = bad[bad >= floor].min(initial=np.inf)
     if not np.isfinite(next_bad):
         return floor
     return 0.5 * float(max(floor, good[good < next_bad].max(initial=-np.inf)) + next_bad)

@@ -75,6 +75,14 @@ def test_moving_up_from_the_floor_loses_no_defective_part(
     assert (bad >= line).sum() == (bad >= floor).sum()
 
 
+def test_a_defective_part_on_the_floor_itself_is_not_lost() -> None:
+    on_the_floor = np.nextafter(-3.0, np.inf)
+    logits = np.array([-4.0, -3.0, on_the_floor, 3.0])
+    is_defective = np.array([False, False, True, True])
+    line = operating_logit(logits, is_defective, false_reject_rate=0.0)
+    assert line == on_the_floor
+
+
 def test_the_operating_point_lies_in_the_middle_of_a_clean_gap() -> None:
     logits = np.array([-4.0, -3.0, 2.0, 3.0])
     is_defective = np.array([False, False, True, True])
