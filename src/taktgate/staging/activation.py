@@ -24,7 +24,8 @@ class ActivationFile:
             activation = self.read()
         except ActivationUnknownError:
             return True
-        return bool(slots_in_use(activation))
+        has_forgotten = activation is not None and activation.has_forgotten
+        return has_forgotten or bool(slots_in_use(activation))
 
     def read(self) -> Activation | None:
         """Return the record, or None on a station where nothing was ever activated.

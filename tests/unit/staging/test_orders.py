@@ -316,6 +316,8 @@ def test_the_stager_makes_way_as_soon_as_a_model_may_judge_parts(rig: StagerRig)
     assert not record.may_be_in_use()
     rig.activate(replace(EMPTY, last_known_good=slot_of(staged(rig, "1.0.0", "o1"))))
     assert record.may_be_in_use()
+    rig.activate(replace(EMPTY, has_forgotten=True))
+    assert record.may_be_in_use(), "a model may judge that is on no record"
     record.path.write_bytes(b"{")
     assert record.may_be_in_use(), "nobody can say"
 
