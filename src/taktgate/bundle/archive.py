@@ -124,6 +124,7 @@ def _read_end(file: BinaryIO, limit_bytes: int) -> _End:
 def _open(file: BinaryIO, end: _End) -> zipfile.ZipFile:
     try:
         opened = zipfile.ZipFile(file)
+    # NotImplementedError is how zipfile says that it does not know a version or a compression.
     except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
         raise ArchiveError(f"an archive must be a ZIP: {error}") from error
     if len(opened.infolist()) != end.members or opened.start_dir != end.directory_offset:
@@ -211,6 +212,7 @@ def _chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         with opened.open(info) as member:
             while chunk := member.read(_CHUNK_BYTES):
                 yield chunk
+    # As above; RuntimeError: the member claims to be encrypted.
     except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
         raise ArchiveError(f"member {info.filename} is damaged: {error}") from error
 

@@ -69,7 +69,7 @@ class StagerReported:
     order: Order | None = None
     staged: ModelRef | None = None
     slot: Name | None = None
-    lastError: TypedError | None = None  # noqa: N815 - twin property names are camelCase
+    lastError: TypedError | None = None
 
 
 class InspectionPhase(StrEnum):
@@ -94,12 +94,12 @@ class InspectionReported:
     phase: InspectionPhase
     live: ModelRef | None = None
     candidate: ModelRef | None = None
-    lastKnownGood: ModelRef | None = None  # noqa: N815
+    lastKnownGood: ModelRef | None = None
     order: Order | None = None
     """The order that `phase` speaks of."""
-    confirmedOrder: Order | None = None  # noqa: N815
-    lastRollback: Rollback | None = None  # noqa: N815
-    lastError: TypedError | None = None  # noqa: N815
+    confirmedOrder: Order | None = None
+    lastRollback: Rollback | None = None
+    lastError: TypedError | None = None
     guardrail: dict[str, Finite] | None = None
     provider: str | None = None
 

@@ -275,5 +275,6 @@ def _send_small_packets_at_once() -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return connection
 
+    # A mark on the function itself, so that a second call sees it whoever made the first.
     create_connection.sends_at_once = True  # type: ignore[attr-defined]
     socket.create_connection = create_connection

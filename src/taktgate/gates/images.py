@@ -35,8 +35,8 @@ class Image(_Strict):
 
     repository: Annotated[str, Field(pattern=r"^\$\{CONTAINER_REGISTRY_SERVER\}/[a-z0-9-]+$")]
     tag: Tag
-    buildOptions: list[str]  # noqa: N815 - iotedgedev's name
-    contextPath: Literal["../../"]  # noqa: N815
+    buildOptions: list[str]
+    contextPath: Literal["../../"]
 
 
 class ModuleFile(_Strict):

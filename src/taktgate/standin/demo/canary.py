@@ -131,11 +131,13 @@ async def _running_line(world: World, options: DemoOptions, screen: Screen) -> A
         yield
         for station in stations:
             await station.plc.end_parts()
-            await _within(30, station.finished.wait(), "its last parts")
+            await _within(30, station.finished.wait(), f"{station.name}'s last parts")
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
 
 async def _within(limit_s: float, job: Awaitable[object], what: str) -> None:

@@ -1,5 +1,6 @@
 """A module's log, read from outside: which of its processes ended, and what it complains of."""
 
+import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ class ModuleLog:
 
     def new_ends(self) -> list[ChildEnd]:
         """Return the ends that the supervisor has logged since the last call."""
-        content = self._path.read_bytes()[self._offset :] if self._path.exists() else b""
+        content = b""
+        with contextlib.suppress(FileNotFoundError), self._path.open("rb") as file:
+            file.seek(self._offset)
+            content = file.read()
         whole = content[: content.rfind(b"\n") + 1]
         self._offset += len(whole)
         return [end for line in whole.decode(errors="replace").splitlines() for end in _ends(line)]
