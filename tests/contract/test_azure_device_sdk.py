@@ -13,11 +13,12 @@ from azure.iot.device import IoTHubModuleClient, Message, MethodResponse
 from azure.iot.device import aio as azure_aio
 from azure.iot.device import exceptions as azure_exceptions
 
-from taktgate.standin.azure.cloud_thread import CloudThread
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.local_device import LocalDevice
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.world.cloud_thread import CloudThread
+from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
 TIMEOUT_S = 10.0
@@ -184,7 +185,7 @@ def test_cloud_calls_a_method(world: CloudThread, client_of: Connect) -> None:
     judge.on_method_request_received = answer
     result = world.run(
         world.cloud.hub.invoke(
-            DEVICE, "judge", "Ping", {"x": 1}, response_timeout_s=5, connect_timeout_s=0
+            DEVICE, "judge", MethodRequest(name="Ping", payload={"x": 1}, response_timeout_s=5)
         )
     )
     assert (result.status, result.payload) == (207, {"name": "Ping", "echo": {"x": 1}})
@@ -193,7 +194,7 @@ def test_cloud_calls_a_method(world: CloudThread, client_of: Connect) -> None:
 def test_method_of_a_module_that_is_away_is_404(world: CloudThread, device: LocalDevice) -> None:
     world.run(device.environment("absent"))
     call = world.cloud.hub.invoke(
-        DEVICE, "absent", "Ping", None, response_timeout_s=1, connect_timeout_s=0
+        DEVICE, "absent", MethodRequest(name="Ping", payload=None, response_timeout_s=1)
     )
     with pytest.raises(HubRequestError) as refused:
         world.run(call)

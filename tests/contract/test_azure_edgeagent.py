@@ -13,11 +13,12 @@ from typing import Any
 import psutil
 import pytest
 
-from taktgate.standin.azure.cloud_thread import CloudThread
-from taktgate.standin.azure.edgeagent_module import ModuleEvent, ModuleEventKind
-from taktgate.standin.azure.local_device import LocalDevice
+from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.world.cloud_thread import CloudThread
+from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
 TIMEOUT_S = 10.0
@@ -243,7 +244,7 @@ def test_edgeagent_answers_ping_and_restarts_a_module(
 
     def invoke(name: str, payload: Any) -> int:
         call = world.cloud.hub.invoke(
-            DEVICE, "$edgeAgent", name, payload, response_timeout_s=5, connect_timeout_s=0
+            DEVICE, "$edgeAgent", MethodRequest(name=name, payload=payload, response_timeout_s=5)
         )
         return world.run(call).status
 
@@ -256,9 +257,9 @@ def test_edgeagent_answers_ping_and_restarts_a_module(
 STAND_IN = """
 import sys, time
 from pathlib import Path
-from taktgate.standin.azure.cloud_thread import CloudThread
+from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.loopback import free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 
 network = free_loopback_network()
 with CloudThread(Path(sys.argv[1]), address=network.address(1)) as world:

@@ -9,14 +9,15 @@ from typing import Any, TypeVar
 
 import pytest
 
-from taktgate.standin.azure import mqtt, sas
-from taktgate.standin.azure.cloud import HUB_HOSTNAME
-from taktgate.standin.azure.cloud_thread import CloudThread
-from taktgate.standin.azure.edgehub import EdgeHubSettings
+from taktgate.standin.azure import sas
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
+from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
 from taktgate.standin.azure.errors import PortInUseError
-from taktgate.standin.azure.local_device import LocalDevice
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.world.cloud import HUB_HOSTNAME
+from taktgate.standin.azure.world.cloud_thread import CloudThread
+from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
 TIMEOUT_S = 5.0
@@ -30,7 +31,7 @@ ROUTES = {
         "timeToLiveSecs": 1,
     }
 }
-P = TypeVar("P", bound=mqtt.Packet)
+P = TypeVar("P", bound=codec.Packet)
 
 
 class RawClient:
@@ -40,12 +41,12 @@ class RawClient:
         context = ssl.create_default_context(cafile=str(world.cloud.ca_file))
         plain = socket.create_connection((address, 8883), TIMEOUT_S)
         self._socket = context.wrap_socket(plain, server_hostname=address)
-        self._decoder = mqtt.Decoder()
-        self._received: list[mqtt.Packet] = []
+        self._decoder = codec.Decoder()
+        self._received: list[codec.Packet] = []
         self.module = module
 
-    def send(self, packet: mqtt.Packet) -> None:
-        self._socket.sendall(mqtt.encode(packet))
+    def send(self, packet: codec.Packet) -> None:
+        self._socket.sendall(codec.encode(packet))
 
     def send_raw(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -68,16 +69,16 @@ class RawClient:
     def close(self) -> None:
         self._socket.close()
 
-    def connect(self, key: bytes, *, lifetime_s: int = 60) -> mqtt.ConnAck:
+    def connect(self, key: bytes, *, lifetime_s: int = 60) -> codec.ConnAck:
         resource = f"{HUB_HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
         self.send(
-            mqtt.Connect(
+            codec.Connect(
                 client_id=f"{DEVICE}/{self.module}",
                 username=f"{HUB_HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
                 password=sas.make(resource, key=key, lifetime_s=lifetime_s),
             )
         )
-        return self.read(mqtt.ConnAck)
+        return self.read(codec.ConnAck)
 
 
 Open = Callable[..., RawClient]
@@ -127,7 +128,7 @@ def open_client(world: CloudThread, network: LoopbackNetwork) -> Iterator[Open]:
 def connected(device: LocalDevice, open_client: Open) -> Open:
     def connect(module: str) -> RawClient:
         client = open_client(module)
-        assert client.connect(key_of(device, module)).code == mqtt.ACCEPTED
+        assert client.connect(key_of(device, module)).code == codec.ACCEPTED
         return client
 
     return connect
@@ -145,13 +146,13 @@ def configure(world: CloudThread, desired: dict[str, Any]) -> None:
 
 
 def listen(client: RawClient) -> None:
-    client.send(mqtt.Subscribe(packet_id=1, filters=((INPUTS, 1),)))
-    assert client.read(mqtt.SubAck).codes == (1,)
+    client.send(codec.Subscribe(packet_id=1, filters=((INPUTS, 1),)))
+    assert client.read(codec.SubAck).codes == (1,)
 
 
 def publish(client: RawClient, payload: bytes) -> None:
-    client.send(mqtt.Publish(topic=EVENTS, payload=payload, qos=1, packet_id=7))
-    assert client.read(mqtt.PubAck).packet_id == 7
+    client.send(codec.Publish(topic=EVENTS, payload=payload, qos=1, packet_id=7))
+    assert client.read(codec.PubAck).packet_id == 7
 
 
 @pytest.mark.parametrize(
@@ -160,12 +161,13 @@ def publish(client: RawClient, payload: bytes) -> None:
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x30\xff\xff\xff\xff\x01",
         b"\x30\x80\x80\x40",
-        mqtt.encode(mqtt.Publish(topic="no/such/topic", qos=1, packet_id=1)),
-        mqtt.encode(mqtt.Publish(topic=EVENTS, qos=2, packet_id=1)),
-        mqtt.encode(
-            mqtt.Publish(topic=EVENTS.replace("modules/a", "modules/b"), qos=1, packet_id=1)
+        codec.encode(codec.Publish(topic="no/such/topic", qos=1, packet_id=1)),
+        codec.encode(codec.Publish(topic=EVENTS, qos=2, packet_id=1)),
+        codec.encode(
+            codec.Publish(topic=EVENTS.replace("modules/a", "modules/b"), qos=1, packet_id=1)
         ),
-        mqtt.encode(mqtt.Publish(topic="$iothub/methods/res/200/?$rid=zz", payload=b"{")) + b"\x00",
+        codec.encode(codec.Publish(topic="$iothub/methods/res/200/?$rid=zz", payload=b"{"))
+        + b"\x00",
     ],
     ids=["http", "endless length", "too large", "topic", "qos 2", "other module", "reserved type"],
 )
@@ -173,13 +175,13 @@ def test_bad_bytes_close_that_connection_only(connected: Open, data: bytes) -> N
     good, bad = connected("b"), connected("a")
     bad.send_raw(data)
     assert bad.is_closed_by_peer()
-    good.send(mqtt.PingReq())
-    good.read(mqtt.PingResp)
+    good.send(codec.PingReq())
+    good.read(codec.PingResp)
 
 
 def test_first_packet_must_be_connect(device: LocalDevice, open_client: Open) -> None:
     client = open_client("a")
-    client.send(mqtt.PingReq())
+    client.send(codec.PingReq())
     assert client.is_closed_by_peer()
 
 
@@ -188,14 +190,14 @@ def test_wrong_or_expired_token_is_refused(
     device: LocalDevice, open_client: Open, module: str, lifetime_s: int
 ) -> None:
     client = open_client("a")
-    assert client.connect(key_of(device, module), lifetime_s=lifetime_s).code == mqtt.UNAUTHORIZED
+    assert client.connect(key_of(device, module), lifetime_s=lifetime_s).code == codec.UNAUTHORIZED
     assert client.is_closed_by_peer()
 
 
 def test_foreign_topics_cannot_be_subscribed(connected: Open) -> None:
     client = connected("a")
-    client.send(mqtt.Subscribe(packet_id=1, filters=((INPUTS, 1), ("$iothub/methods/POST/#", 1))))
-    assert client.read(mqtt.SubAck).codes == (mqtt.SUBSCRIPTION_FAILED, 1)
+    client.send(codec.Subscribe(packet_id=1, filters=((INPUTS, 1), ("$iothub/methods/POST/#", 1))))
+    assert client.read(codec.SubAck).codes == (codec.SUBSCRIPTION_FAILED, 1)
 
 
 def test_one_message_is_in_flight_and_comes_again_without_receipt(connected: Open) -> None:
@@ -203,14 +205,14 @@ def test_one_message_is_in_flight_and_comes_again_without_receipt(connected: Ope
     listen(receiver)
     publish(sender, b"1")
     publish(sender, b"2")
-    first = receiver.read(mqtt.Publish)
-    again = receiver.read(mqtt.Publish)
+    first = receiver.read(codec.Publish)
+    again = receiver.read(codec.Publish)
     assert (first.payload, first.dup, again.payload, again.dup) == (b"1", False, b"1", True)
     assert again.packet_id == first.packet_id
-    receiver.send(mqtt.PubAck(packet_id=first.packet_id))
-    second = receiver.read(mqtt.Publish)
+    receiver.send(codec.PubAck(packet_id=first.packet_id))
+    second = receiver.read(codec.Publish)
     assert second.payload == b"2"
-    receiver.send(mqtt.PubAck(packet_id=second.packet_id))
+    receiver.send(codec.PubAck(packet_id=second.packet_id))
 
 
 def test_message_in_flight_is_first_on_the_next_connection(connected: Open) -> None:
@@ -218,14 +220,14 @@ def test_message_in_flight_is_first_on_the_next_connection(connected: Open) -> N
     listen(receiver)
     publish(sender, b"1")
     publish(sender, b"2")
-    receiver.read(mqtt.Publish)
+    receiver.read(codec.Publish)
     receiver.close()
     returned = connected("b")
     payloads = []
     for _ in range(2):
-        message = returned.read(mqtt.Publish)
+        message = returned.read(codec.Publish)
         payloads.append((message.payload, message.dup))
-        returned.send(mqtt.PubAck(packet_id=message.packet_id))
+        returned.send(codec.PubAck(packet_id=message.packet_id))
     assert payloads == [(b"1", True), (b"2", False)]
 
 
@@ -236,9 +238,9 @@ def test_message_older_than_its_routes_ttl_is_not_delivered(connected: Open) -> 
     time.sleep(1.1)
     publish(sender, b"new")
     receiver = connected("b")
-    message = receiver.read(mqtt.Publish)
+    message = receiver.read(codec.Publish)
     assert message.payload == b"new"
-    receiver.send(mqtt.PubAck(packet_id=message.packet_id))
+    receiver.send(codec.PubAck(packet_id=message.packet_id))
 
 
 def test_one_bad_route_refuses_the_whole_configuration(world: CloudThread, connected: Open) -> None:
@@ -251,9 +253,9 @@ def test_one_bad_route_refuses_the_whole_configuration(world: CloudThread, conne
     assert bad in status["description"]
     sender, receiver = connected("a"), connected("b")
     publish(sender, b"by the old route")
-    message = receiver.read(mqtt.Publish)
+    message = receiver.read(codec.Publish)
     assert "/inputs/in/" in message.topic
-    receiver.send(mqtt.PubAck(packet_id=message.packet_id))
+    receiver.send(codec.PubAck(packet_id=message.packet_id))
     configure(world, {"routes": {**ROUTES, "hot": None}})
     status = world.cloud.hub.identity(DEVICE, "$edgeHub").reported["lastDesiredStatus"]
     assert status["code"] == 200

@@ -22,10 +22,11 @@ from taktgate.edge.hub import (
     MethodRefusedError,
 )
 from taktgate.standin.azure.certificates import create_authority
-from taktgate.standin.azure.cloud_thread import CloudThread
-from taktgate.standin.azure.local_device import LocalDevice
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.world.cloud_thread import CloudThread
+from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
 TIMEOUT_S = 10.0
@@ -216,7 +217,7 @@ def test_method_is_answered_from_the_inbox(world: CloudThread, agents: Agents) -
     agent = agents("b")
     agent.next(DesiredTwin)
     call = world.cloud.hub.invoke(
-        DEVICE, "b", "Reset", {"why": "test"}, response_timeout_s=5, connect_timeout_s=0
+        DEVICE, "b", MethodRequest(name="Reset", payload={"why": "test"}, response_timeout_s=5)
     )
 
     answers: queue.Queue[Any] = queue.Queue()

@@ -16,8 +16,8 @@ from azure.iot.hub.models import (
 )
 from msrest.exceptions import HttpOperationError
 
-from taktgate.standin.azure.cloud_thread import CloudThread
 from taktgate.standin.azure.loopback import free_loopback_network
+from taktgate.standin.azure.world.cloud_thread import CloudThread
 
 BASE_CONTENT = {
     "$edgeAgent": {

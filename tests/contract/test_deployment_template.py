@@ -19,7 +19,7 @@ from taktgate.gates.deployment import (
     render_deployment,
 )
 from taktgate.gates.deployment_shape import check_deployment
-from taktgate.standin.azure.route_language import compile_routes
+from taktgate.standin.azure.edgehub.routes.language import compile_routes
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = json.loads((ROOT / "deployment.template.json").read_text(encoding="utf-8"))

@@ -17,8 +17,8 @@ from taktgate.contracts.codec import encode
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
 from taktgate.rollout.cli import add_commands
-from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.loopback import free_loopback_network
+from taktgate.standin.azure.world.cloud import LocalCloud
 
 RINGS = """
 layer_priority: 30

@@ -17,10 +17,10 @@ from taktgate.contracts import routes
 from taktgate.contracts.codec import decode, parse
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagerReported, StagingPhase
-from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.device_link import Telemetry
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.loopback import free_loopback_network
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.staging import tiny_bundle
 
 REPOSITORY = Path(__file__).parents[2]

@@ -14,7 +14,7 @@ from taktgate.edge.settings import load_yaml
 from taktgate.rollout.errors import PlanError
 from taktgate.rollout.layers import content_of, layer_of, metrics_of
 from taktgate.rollout.plan import Ring, Rings, RolloutPlan
-from taktgate.standin.azure.query_language import parse_query, parse_target_condition
+from taktgate.standin.azure.iothub.query_language import parse_query, parse_target_condition
 
 RINGS_FILE = Path(__file__).parents[3] / "config" / "rings.yaml"
 CONFIGURATION_ID = re.compile(r"[a-z0-9:+%_#*?!(),=@;$'-]{1,128}")

@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from taktgate.standin.azure import sas
-from taktgate.standin.azure.edgehub_queue import MessageQueue, RoutedMessage
+from taktgate.standin.azure.edgeagent.manifest import RestartPolicy, WantedStatus, parse_modules
+from taktgate.standin.azure.edgeagent.mounts import plan_mounts, volume_directory
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages, image_name
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff, shall_restart
+from taktgate.standin.azure.edgehub.queue import MessageQueue, RoutedMessage
 from taktgate.standin.azure.errors import ManifestError
-from taktgate.standin.azure.manifest import RestartPolicy, WantedStatus, parse_modules
-from taktgate.standin.azure.mounts import plan_mounts, volume_directory
-from taktgate.standin.azure.process_images import ProcessImages, image_name
-from taktgate.standin.azure.restart_policy import BackOff, shall_restart
 
 MODULE: dict[str, Any] = {
     "type": "docker",

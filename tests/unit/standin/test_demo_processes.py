@@ -9,7 +9,7 @@ import pytest
 
 from taktgate.edge.logs import EdgeFormatter
 from taktgate.edge.supervisor import Child, Supervisor
-from taktgate.standin.azure.edgeagent_module import ModuleEvent, ModuleEventKind
+from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.processes import EndWatch
 

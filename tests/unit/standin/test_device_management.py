@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from taktgate.standin.azure.device_management import (
+from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.iothub.device_management import (
     Deployment,
     ModuleTarget,
     check_content,
@@ -12,8 +13,7 @@ from taktgate.standin.azure.device_management import (
     patch_for,
     select,
 )
-from taktgate.standin.azure.errors import ManifestError
-from taktgate.standin.azure.query_language import parse_target_condition
+from taktgate.standin.azure.iothub.query_language import parse_target_condition
 
 BASE = {
     "$edgeAgent": {

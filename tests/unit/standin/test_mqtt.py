@@ -4,15 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.standin.azure import mqtt
 from taktgate.standin.azure.errors import MqttProtocolError
+from taktgate.standin.azure.mqtt import codec
 
 TEXT = st.text(
     st.characters(blacklist_categories=["Cs"], blacklist_characters="\0+#"), min_size=1, max_size=40
 )
 PACKET_IDS = st.integers(1, 0xFFFF)
 PUBLISHES = st.builds(
-    lambda topic, payload, packet_id, dup: mqtt.Publish(
+    lambda topic, payload, packet_id, dup: codec.Publish(
         topic=topic,
         payload=payload,
         qos=1 if packet_id else 0,
@@ -27,45 +27,45 @@ PUBLISHES = st.builds(
 PACKETS = st.one_of(
     PUBLISHES,
     st.builds(
-        mqtt.Connect,
+        codec.Connect,
         client_id=TEXT,
         username=st.none() | TEXT,
         password=st.none() | TEXT,
         keep_alive_s=st.integers(0, 0xFFFF),
         clean_session=st.booleans(),
     ),
-    st.builds(mqtt.ConnAck, code=st.integers(0, 5), session_present=st.booleans()),
-    st.builds(mqtt.PubAck, packet_id=PACKET_IDS),
+    st.builds(codec.ConnAck, code=st.integers(0, 5), session_present=st.booleans()),
+    st.builds(codec.PubAck, packet_id=PACKET_IDS),
     st.builds(
-        mqtt.Subscribe,
+        codec.Subscribe,
         packet_id=PACKET_IDS,
         filters=st.lists(st.tuples(TEXT, st.integers(0, 2)), min_size=1, max_size=4).map(tuple),
     ),
     st.builds(
-        mqtt.SubAck,
+        codec.SubAck,
         packet_id=PACKET_IDS,
         codes=st.lists(st.sampled_from([0, 1, 0x80]), max_size=4).map(tuple),
     ),
     st.builds(
-        mqtt.Unsubscribe,
+        codec.Unsubscribe,
         packet_id=PACKET_IDS,
         filters=st.lists(TEXT, min_size=1, max_size=4).map(tuple),
     ),
-    st.builds(mqtt.UnsubAck, packet_id=PACKET_IDS),
-    st.just(mqtt.PingReq()),
-    st.just(mqtt.PingResp()),
-    st.just(mqtt.Disconnect()),
+    st.builds(codec.UnsubAck, packet_id=PACKET_IDS),
+    st.just(codec.PingReq()),
+    st.just(codec.PingResp()),
+    st.just(codec.Disconnect()),
 )
 
 
 @given(st.lists(PACKETS, max_size=5), st.data())
 def test_any_cut_of_the_stream_gives_the_same_packets(
-    packets: list[mqtt.Packet], data: st.DataObject
+    packets: list[codec.Packet], data: st.DataObject
 ) -> None:
-    stream = b"".join(map(mqtt.encode, packets))
+    stream = b"".join(map(codec.encode, packets))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6)))
     pieces = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    decoder = mqtt.Decoder()
+    decoder = codec.Decoder()
     decoded = [packet for piece in pieces for packet in decoder.feed(piece)]
     assert decoded == packets
 
@@ -73,7 +73,7 @@ def test_any_cut_of_the_stream_gives_the_same_packets(
 @given(st.binary(max_size=200))
 def test_any_bytes_are_packets_or_a_protocol_error(data: bytes) -> None:
     try:
-        packets = mqtt.Decoder().feed(data)
+        packets = codec.Decoder().feed(data)
     except MqttProtocolError:
         return
     assert len(packets) <= len(data) // 2
@@ -81,8 +81,8 @@ def test_any_bytes_are_packets_or_a_protocol_error(data: bytes) -> None:
 
 def test_connect_of_the_sdk_is_read() -> None:
     captured = bytes.fromhex("101a00044d51545404c0003c0003442f4d0004757365720003736173")
-    assert mqtt.Decoder().feed(captured) == [
-        mqtt.Connect(client_id="D/M", username="user", password="sas", keep_alive_s=60)
+    assert codec.Decoder().feed(captured) == [
+        codec.Connect(client_id="D/M", username="user", password="sas", keep_alive_s=60)
     ]
 
 
@@ -105,4 +105,4 @@ def test_connect_of_the_sdk_is_read() -> None:
 )
 def test_wrong_bytes_are_refused_with_their_reason(data: bytes, reason: str) -> None:
     with pytest.raises(MqttProtocolError, match=reason):
-        mqtt.Decoder().feed(data)
+        codec.Decoder().feed(data)

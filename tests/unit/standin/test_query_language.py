@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from taktgate.standin.azure.errors import QuerySyntaxError
-from taktgate.standin.azure.query_language import parse_query, parse_target_condition
+from taktgate.standin.azure.iothub.query_language import parse_query, parse_target_condition
 
 TWIN: dict[str, Any] = {
     "deviceId": "station-1",

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from taktgate.standin.azure.errors import RouteSyntaxError
-from taktgate.standin.azure.route_conditions import MessageFacts, compile_condition
-from taktgate.standin.azure.route_language import (
+from taktgate.standin.azure.edgehub.routes.conditions import MessageFacts, compile_condition
+from taktgate.standin.azure.edgehub.routes.language import (
     DEFAULT_PRIORITY,
     Endpoint,
     compile_route,
@@ -16,6 +15,7 @@ from taktgate.standin.azure.route_language import (
     module_source,
     source_matches,
 )
+from taktgate.standin.azure.errors import RouteSyntaxError
 
 CONFORMANCE = Path(__file__).parents[4] / "shared" / "conformance" / "edgehub_cases.json"
 SENDERS = {

@@ -1,16 +1,15 @@
-"""Azure on loopback: IoT Hub, automatic device management, edgeHub and edgeAgent in one process.
+"""Azure on loopback: IoT Hub, automatic device management, edgeHub and edgeAgent.
 
-`cloud.LocalCloud` puts the parts together (`cloud_thread.CloudThread` for programs that are not
-asyncio); each outside system has files of its own:
+A room for each outside system, and around them what they share:
 
-| outside system              | files                                                            |
-|-----------------------------|------------------------------------------------------------------|
-| IoT Hub (service side)      | `iothub*.py`, `identities.py`, `query_language.py`               |
-| automatic device management | `device_management.py`, `configurations.py`                      |
-| the line hub to device      | `device_link.py`                                                 |
-| edgeHub                     | `edgehub*.py`, `mqtt.py`, `topics.py`, `route_*.py`              |
-| workload API                | `workload.py`                                                    |
-| edgeAgent                   | `edgeagent*.py`, `manifest.py`, `mounts.py`, `process_images.py`, |
-|                             | `module_process.py`, `restart_policy.py`                         |
-| model repository            | `registry.py`                                                    |
+| room         | stands in for                                                                 |
+|--------------|-------------------------------------------------------------------------------|
+| `iothub/`    | IoT Hub: identities, twins, queries, deployments, REST                        |
+| `edgehub/`   | edgeHub: sessions, routes, store and forward, twins, methods                  |
+| `edgeagent/` | edgeAgent: manifest, modules, restarts; and the workload API                  |
+| `mqtt/`      | the wire that edgeHub (and IoT Hub) speak to their clients                    |
+| `world/`     | all of them put together, with a model repository beside                      |
+
+The rooms of the outside systems do not import each other: they meet by `device_link`. `quirks`
+names what Azure does on a bad day, `clock` is the time that all of them tell.
 """

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from taktgate.standin.azure.errors import UpstreamOfflineError
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.method_calls import MethodRequest
 
 DesiredListener = Callable[[str, JsonObject, int], None]
 """Called with module, patch (without `$version`) and the new version."""
@@ -52,15 +53,7 @@ class Telemetry:
 class MethodTarget(Protocol):
     """The part of a device that takes direct methods from the cloud."""
 
-    async def invoke(
-        self,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call the method. Raises HubRequestError when the module is away or too slow."""
 
 

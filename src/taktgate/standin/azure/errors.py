@@ -8,6 +8,7 @@ AzureStandInError
 ├── ManifestError          a deployment or module manifest breaks a rule
 ├── TwinLimitError         a twin document breaks one of Azure's limits
 ├── UpstreamOfflineError   the device cannot reach the hub
+├── QuirkError             a quirk is unknown or its number is out of range
 └── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
 """
 
@@ -62,6 +63,10 @@ class TwinLimitError(AzureStandInError):
 
 class UpstreamOfflineError(AzureStandInError):
     """The device cannot reach the hub."""
+
+
+class QuirkError(AzureStandInError):
+    """A quirk is unknown here, or its number is out of range."""
 
 
 class HubRequestError(AzureStandInError):

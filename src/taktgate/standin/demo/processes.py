@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import psutil
 
-from taktgate.standin.azure.edgeagent_module import ModuleEvent, ModuleEventKind
+from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import PROCESSES
 from taktgate.standin.demo.tally import Fault

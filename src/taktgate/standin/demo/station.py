@@ -14,10 +14,10 @@ from taktgate.contracts.codec import decode
 from taktgate.contracts.outcome import Outcome
 from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, OUTCOMES, PLC_WRITER
 from taktgate.contracts.verdict import Verdict
-from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.device_link import Telemetry
-from taktgate.standin.azure.local_device import LocalDevice
-from taktgate.standin.azure.process_images import ProcessImages
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
+from taktgate.standin.azure.world.cloud import LocalCloud
+from taktgate.standin.azure.world.local_device import LocalDevice
 from taktgate.standin.camera.process import CameraProcess
 from taktgate.standin.control.commands import Event
 from taktgate.standin.control.process import StandinProcess

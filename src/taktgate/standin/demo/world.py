@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from taktgate.edge.settings import load_station
-from taktgate.standin.azure.cloud import LocalCloud
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.demo.deployments import APP_TAG, base_deployment
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleLine, fill_repository

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from taktgate.standin.azure.errors import RouteSyntaxError
-from taktgate.standin.azure.route_conditions import (
+from taktgate.standin.azure.edgehub.routes.conditions import (
     Condition,
     MessageFacts,
     Truth,
     compile_condition,
 )
+from taktgate.standin.azure.errors import RouteSyntaxError
 
 DEFAULT_PRIORITY = 2_000_000_000
 HIGHEST_NUMBER = 9

@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Protocol
 
-from taktgate.standin.azure import mqtt
 from taktgate.standin.azure.errors import MqttProtocolError
+from taktgate.standin.azure.mqtt import codec
 
 log = logging.getLogger(__name__)
 
@@ -19,10 +19,10 @@ class PacketHandler(Protocol):
     def opened(self, connection: "Connection") -> None:
         """Take note of a new connection that has not said who it is."""
 
-    def connect(self, connection: "Connection", packet: mqtt.Connect) -> str | None:
+    def connect(self, connection: "Connection", packet: codec.Connect) -> str | None:
         """Check who connects and answer; return the module's name, or None when refused."""
 
-    def packet(self, connection: "Connection", module: str, packet: mqtt.Packet) -> None:
+    def packet(self, connection: "Connection", module: str, packet: codec.Packet) -> None:
         """Act on a packet of a connected module; may raise MqttProtocolError."""
 
     def lost(self, connection: "Connection", module: str | None) -> None:
@@ -37,7 +37,7 @@ class Connection(asyncio.Protocol):
     ) -> None:
         self._handler = handler
         self._connect_timeout_s = connect_timeout_s
-        self._decoder = mqtt.Decoder()
+        self._decoder = codec.Decoder()
         self._transport: asyncio.Transport | None = None
         self._module: str | None = None
         self._idle_limit_s = connect_timeout_s
@@ -72,10 +72,10 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._handler.lost(self, self._module)
 
-    def send(self, packet: mqtt.Packet) -> None:
+    def send(self, packet: codec.Packet) -> None:
         """Send *packet*; a connection that is closing drops it."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(mqtt.encode(packet))
+            self._transport.write(codec.encode(packet))
 
     def drop(self) -> None:
         """Close the connection at once, as a cut cable would."""
@@ -87,22 +87,22 @@ class Connection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _act_on(self, packet: mqtt.Packet) -> None:
+    def _act_on(self, packet: codec.Packet) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         if self._module is None:
             self._expect_connect(packet)
             return
         match packet:
-            case mqtt.PingReq():
-                self.send(mqtt.PingResp())
-            case mqtt.Disconnect():
+            case codec.PingReq():
+                self.send(codec.PingResp())
+            case codec.Disconnect():
                 self.close()
             case _:
                 self._handler.packet(self, self._module, packet)
 
-    def _expect_connect(self, packet: mqtt.Packet) -> None:
-        if not isinstance(packet, mqtt.Connect):
+    def _expect_connect(self, packet: codec.Packet) -> None:
+        if not isinstance(packet, codec.Connect):
             raise MqttProtocolError("first packet is not CONNECT")
         self._module = self._handler.connect(self, packet)
         if self._module is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from taktgate.standin.azure.cloud import LocalCloud
+from taktgate.standin.azure.world.cloud import LocalCloud
 
 T = TypeVar("T")
 

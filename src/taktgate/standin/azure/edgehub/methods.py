@@ -5,10 +5,11 @@ import itertools
 import json
 from typing import Any, Protocol
 
-from taktgate.standin.azure import topics
 from taktgate.standin.azure.device_link import MethodResult
-from taktgate.standin.azure.edgehub_session import ModuleSession
+from taktgate.standin.azure.edgehub.session import ModuleSession
 from taktgate.standin.azure.errors import HubRequestError, MqttProtocolError
+from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.mqtt import topics
 
 DEVICE_NOT_ONLINE = 404103
 GATEWAY_TIMEOUT = 504101
@@ -30,23 +31,15 @@ class MethodCalls:
         self._ids = itertools.count(1)
         self._waiting: dict[tuple[str, str], asyncio.Future[MethodResult]] = {}
 
-    async def invoke(
-        self,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
-        """Call method *name* of *module* and return its answer.
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
+        """Call a method of *module* and return its answer.
 
         Raises:
-            HubRequestError: 404 when the module does not connect within *connect_timeout_s*, 504
-                when it does not answer within *response_timeout_s*.
+            HubRequestError: 404 when the module does not connect within the connect timeout, 504
+                when it does not answer within the response timeout.
         """
         session = self._sessions.session(module)
-        if not await session.wait_until_subscribed(topics.METHODS, connect_timeout_s):
+        if not await session.wait_until_subscribed(topics.METHODS, call.connect_timeout_s):
             raise HubRequestError(
                 404,
                 "DeviceNotOnline",
@@ -57,9 +50,9 @@ class MethodCalls:
         future: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
         self._waiting[module, request_id] = future
         try:
-            body = b"" if payload is None else json.dumps(payload).encode()
-            session.notify(topics.method_topic(name, request_id), body)
-            async with asyncio.timeout(response_timeout_s):
+            body = b"" if call.payload is None else json.dumps(call.payload).encode()
+            session.notify(topics.method_topic(call.name, request_id), body)
+            async with asyncio.timeout(call.response_timeout_s):
                 return await future
         except TimeoutError:
             raise HubRequestError(

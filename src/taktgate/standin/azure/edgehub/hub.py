@@ -6,22 +6,23 @@ import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-from taktgate.standin.azure import mqtt, sas, topics
+from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
-from taktgate.standin.azure.edgehub_config import EdgeHubConfig, parse_config
-from taktgate.standin.azure.edgehub_connection import Connection
-from taktgate.standin.azure.edgehub_method_server import MethodServer
-from taktgate.standin.azure.edgehub_methods import MethodCalls
-from taktgate.standin.azure.edgehub_queue import MessageQueue
-from taktgate.standin.azure.edgehub_requests import ModuleRequests
-from taktgate.standin.azure.edgehub_session import ModuleSession
-from taktgate.standin.azure.edgehub_twins import TwinStore
-from taktgate.standin.azure.edgehub_upstream import UpstreamQueue
+from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
+from taktgate.standin.azure.edgehub.method_server import MethodServer
+from taktgate.standin.azure.edgehub.methods import MethodCalls
+from taktgate.standin.azure.edgehub.queue import MessageQueue
+from taktgate.standin.azure.edgehub.requests import ModuleRequests
+from taktgate.standin.azure.edgehub.session import ModuleSession
+from taktgate.standin.azure.edgehub.twins import TwinStore
+from taktgate.standin.azure.edgehub.upstream import UpstreamQueue
 from taktgate.standin.azure.errors import ManifestError, MqttProtocolError, RouteSyntaxError
 from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -152,33 +153,19 @@ class EdgeHub:
             )
         return known
 
-    async def invoke(
-        self,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call a module's direct method.
 
         Raises:
             HubRequestError: The module is away or too slow.
         """
-        return await self.methods.invoke(
-            module,
-            name,
-            payload,
-            response_timeout_s=response_timeout_s,
-            connect_timeout_s=connect_timeout_s,
-        )
+        return await self.methods.invoke(module, call)
 
     def opened(self, connection: Connection) -> None:
         """Take note of a new connection."""
         self._connections.add(connection)
 
-    def connect(self, connection: Connection, packet: mqtt.Connect) -> str | None:
+    def connect(self, connection: Connection, packet: codec.Connect) -> str | None:
         """Check who connects; return the module's name, or None when refused."""
         try:
             module = self._authenticated(packet)
@@ -186,16 +173,16 @@ class EdgeHub:
             log.warning(
                 "connection refused", extra={"client_id": packet.client_id, "reason": str(error)}
             )
-            connection.send(mqtt.ConnAck(code=mqtt.UNAUTHORIZED))
+            connection.send(codec.ConnAck(code=codec.UNAUTHORIZED))
             return None
         session = self.session(module)
         is_known = session.is_known and not packet.clean_session
         session.attach(connection, clean=packet.clean_session)
-        connection.send(mqtt.ConnAck(code=mqtt.ACCEPTED, session_present=is_known))
+        connection.send(codec.ConnAck(code=codec.ACCEPTED, session_present=is_known))
         session.connected()
         return module
 
-    def packet(self, connection: Connection, module: str, packet: mqtt.Packet) -> None:
+    def packet(self, connection: Connection, module: str, packet: codec.Packet) -> None:
         """Act on a packet of a connected module.
 
         Raises:
@@ -205,19 +192,19 @@ class EdgeHub:
         if session.connection is not connection:
             return
         match packet:
-            case mqtt.Publish():
+            case codec.Publish():
                 self._requests.act_on(session, packet)
                 if packet.qos:
-                    connection.send(mqtt.PubAck(packet_id=packet.packet_id))
-            case mqtt.PubAck(packet_id=packet_id):
+                    connection.send(codec.PubAck(packet_id=packet.packet_id))
+            case codec.PubAck(packet_id=packet_id):
                 session.acknowledge(packet_id)
-            case mqtt.Subscribe():
+            case codec.Subscribe():
                 connection.send(self._subscribed(session, packet))
                 session.pump()
-            case mqtt.Unsubscribe(packet_id=packet_id, filters=filters):
+            case codec.Unsubscribe(packet_id=packet_id, filters=filters):
                 for name in filters:
                     session.unsubscribe(name)
-                connection.send(mqtt.UnsubAck(packet_id=packet_id))
+                connection.send(codec.UnsubAck(packet_id=packet_id))
             case _:
                 raise MqttProtocolError(f"a module must not send {type(packet).__name__}")
 
@@ -227,16 +214,16 @@ class EdgeHub:
         if module is not None:
             self.session(module).detach(connection)
 
-    def _subscribed(self, session: ModuleSession, packet: mqtt.Subscribe) -> mqtt.SubAck:
+    def _subscribed(self, session: ModuleSession, packet: codec.Subscribe) -> codec.SubAck:
         codes = []
         for name, qos in packet.filters:
             is_granted = topics.is_subscribable(name, device=self.device, module=session.module)
             if is_granted:
                 session.subscribe(name)
-            codes.append(min(qos, 1) if is_granted else mqtt.SUBSCRIPTION_FAILED)
-        return mqtt.SubAck(packet_id=packet.packet_id, codes=tuple(codes))
+            codes.append(min(qos, 1) if is_granted else codec.SUBSCRIPTION_FAILED)
+        return codec.SubAck(packet_id=packet.packet_id, codes=tuple(codes))
 
-    def _authenticated(self, packet: mqtt.Connect) -> str:
+    def _authenticated(self, packet: codec.Connect) -> str:
         device, _, module = packet.client_id.partition("/")
         key = self._link.module_key(module) if device == self.device else None
         if key is None:

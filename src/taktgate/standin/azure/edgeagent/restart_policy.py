@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from taktgate.standin.azure.manifest import RestartPolicy
+from taktgate.standin.azure.edgeagent.manifest import RestartPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
-from taktgate.standin.azure.edgeagent_module import (
+from taktgate.standin.azure.edgeagent.manifest import (
+    ModuleSpec,
+    WantedModule,
+    WantedStatus,
+    parse_modules,
+)
+from taktgate.standin.azure.edgeagent.module import (
     Launch,
     ManagedModule,
     ModuleEvent,
     log_crash,
 )
+from taktgate.standin.azure.edgeagent.mounts import plan_mounts
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.errors import ManifestError, UpstreamOfflineError
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.manifest import ModuleSpec, WantedModule, WantedStatus, parse_modules
-from taktgate.standin.azure.mounts import plan_mounts
-from taktgate.standin.azure.process_images import ProcessImages
-from taktgate.standin.azure.restart_policy import BackOff
 
 log = logging.getLogger(__name__)
 

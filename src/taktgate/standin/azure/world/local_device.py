@@ -3,15 +3,15 @@
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
-from taktgate.standin.azure.edgeagent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
-from taktgate.standin.azure.edgehub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.edgeagent.agent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
+from taktgate.standin.azure.edgeagent.mounts import volume_directory
+from taktgate.standin.azure.edgeagent.workload import API_VERSION, WorkloadApi
+from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.mounts import volume_directory
-from taktgate.standin.azure.workload import API_VERSION, WorkloadApi
+from taktgate.standin.azure.method_calls import MethodRequest
 
 MAX_SOCKET_PATH = 100
 
@@ -120,29 +120,15 @@ class LocalDevice:
         if workload is not None:
             await workload.stop()
 
-    async def invoke(
-        self,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call a direct method of a module or of edgeAgent.
 
         Raises:
             HubRequestError: The module is away or too slow.
         """
         if module == OWN_MODULE:
-            return await self.edgeagent.invoke(name, payload)
-        return await self.edgehub.invoke(
-            module,
-            name,
-            payload,
-            response_timeout_s=response_timeout_s,
-            connect_timeout_s=connect_timeout_s,
-        )
+            return await self.edgeagent.invoke(call.name, call.payload)
+        return await self.edgehub.invoke(module, call)
 
     def _new_workload(self, module: str) -> WorkloadApi:
         key = self.link.module_key(module)

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from taktgate.standin.azure.edgeagent.manifest import ModuleSpec, WantedStatus
+from taktgate.standin.azure.edgeagent.module_process import ModuleProcess
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff, shall_restart
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.manifest import ModuleSpec, WantedStatus
-from taktgate.standin.azure.module_process import ModuleProcess
-from taktgate.standin.azure.restart_policy import BackOff, shall_restart
 
 log = logging.getLogger(__name__)
 

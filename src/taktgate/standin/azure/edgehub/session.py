@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Protocol
 
-from taktgate.standin.azure import mqtt, topics
-from taktgate.standin.azure.edgehub_queue import MessageQueue, StoredMessage
+from taktgate.standin.azure.edgehub.queue import MessageQueue, StoredMessage
+from taktgate.standin.azure.mqtt import codec, topics
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +15,7 @@ LAST_PACKET_ID = 0xFFFF
 class PacketSink(Protocol):
     """The connection of a module that is there."""
 
-    def send(self, packet: mqtt.Packet) -> None:
+    def send(self, packet: codec.Packet) -> None:
         """Send *packet*; a connection that is closing drops it."""
 
     def drop(self) -> None:
@@ -115,7 +115,7 @@ class ModuleSession:
         """Send a twin or method message; it is not kept for a module that is away."""
         if self._connection is not None:
             self._connection.send(
-                mqtt.Publish(topic=topic, payload=payload, qos=1, packet_id=self._next_packet_id())
+                codec.Publish(topic=topic, payload=payload, qos=1, packet_id=self._next_packet_id())
             )
 
     def acknowledge(self, packet_id: int) -> None:
@@ -152,7 +152,7 @@ class ModuleSession:
             self._ack_timeout_s, self._on_ack_timeout
         )
         self._connection.send(
-            mqtt.Publish(topic=topic, payload=message.payload, qos=1, packet_id=packet_id, dup=dup)
+            codec.Publish(topic=topic, payload=message.payload, qos=1, packet_id=packet_id, dup=dup)
         )
 
     def _on_ack_timeout(self) -> None:

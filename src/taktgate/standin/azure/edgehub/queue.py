@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from taktgate.standin.azure.route_conditions import MessageFacts
+from taktgate.standin.azure.edgehub.routes.conditions import MessageFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

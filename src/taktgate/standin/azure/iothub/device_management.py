@@ -11,8 +11,8 @@ from typing import Any
 
 from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.iothub.query_language import Condition
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.query_language import Condition
 
 DESIRED = "properties.desired"
 BASE_KEYS = ("schemaVersion", "runtime", "systemModules")

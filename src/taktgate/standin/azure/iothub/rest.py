@@ -8,8 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from taktgate.standin.azure import query_language, sas
-from taktgate.standin.azure.edgehub_method_server import DEFAULT_RESPONSE_TIMEOUT_S, timeout_of
+from taktgate.standin.azure import sas
 from taktgate.standin.azure.errors import HubRequestError, QuerySyntaxError
 from taktgate.standin.azure.http_serving import (
     as_port_in_use,
@@ -18,9 +17,11 @@ from taktgate.standin.azure.http_serving import (
     start_site,
     stop_site,
 )
-from taktgate.standin.azure.identities import Identity
-from taktgate.standin.azure.iothub import IotHub
+from taktgate.standin.azure.iothub import query_language
+from taktgate.standin.azure.iothub.hub import IotHub
+from taktgate.standin.azure.iothub.identities import Identity
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.method_calls import parse_method_call
 
 log = logging.getLogger(__name__)
 
@@ -173,21 +174,9 @@ class IotHubRest:
         return _twin(identity)
 
     async def _invoke(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        name = body.get("methodName")
-        if not isinstance(name, str) or not name:
-            raise HubRequestError(400, "ArgumentInvalid", "methodName is missing")
-        response_timeout_s = timeout_of(
-            body, "responseTimeoutInSeconds", DEFAULT_RESPONSE_TIMEOUT_S
-        )
-        result = await self._hub.invoke(
-            request.match_info["device"],
-            request.match_info["module"],
-            name,
-            body.get("payload"),
-            response_timeout_s=response_timeout_s,
-            connect_timeout_s=timeout_of(body, "connectTimeoutInSeconds", 0),
-        )
+        call = parse_method_call(await json_object(request))
+        info = request.match_info
+        result = await self._hub.invoke(info["device"], info["module"], call)
         return web.json_response({"status": result.status, "payload": result.payload})
 
     async def _query(self, request: web.Request) -> web.Response:

@@ -3,17 +3,17 @@
 import json
 from typing import Protocol
 
-from taktgate.standin.azure import mqtt, topics
-from taktgate.standin.azure.edgehub_config import EdgeHubConfig
-from taktgate.standin.azure.edgehub_methods import MethodCalls, parse_json
-from taktgate.standin.azure.edgehub_queue import RoutedMessage
-from taktgate.standin.azure.edgehub_session import ModuleSession
-from taktgate.standin.azure.edgehub_twins import TwinStore
-from taktgate.standin.azure.edgehub_upstream import UpstreamQueue
+from taktgate.standin.azure.edgehub.config import EdgeHubConfig
+from taktgate.standin.azure.edgehub.methods import MethodCalls, parse_json
+from taktgate.standin.azure.edgehub.queue import RoutedMessage
+from taktgate.standin.azure.edgehub.routes.conditions import MessageFacts
+from taktgate.standin.azure.edgehub.routes.language import module_source
+from taktgate.standin.azure.edgehub.session import ModuleSession
+from taktgate.standin.azure.edgehub.twins import TwinStore
+from taktgate.standin.azure.edgehub.upstream import UpstreamQueue
 from taktgate.standin.azure.errors import MqttProtocolError, TwinLimitError
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.route_conditions import MessageFacts
-from taktgate.standin.azure.route_language import module_source
+from taktgate.standin.azure.mqtt import codec, topics
 
 
 class EdgeHubParts(Protocol):
@@ -38,7 +38,7 @@ class ModuleRequests:
     def __init__(self, parts: EdgeHubParts) -> None:
         self._parts = parts
 
-    def act_on(self, session: ModuleSession, packet: mqtt.Publish) -> None:
+    def act_on(self, session: ModuleSession, packet: codec.Publish) -> None:
         """Do what *packet* asks for.
 
         Raises:

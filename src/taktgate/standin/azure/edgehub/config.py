@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from taktgate.standin.azure.edgehub.routes.language import Routes, compile_routes
 from taktgate.standin.azure.errors import ManifestError
-from taktgate.standin.azure.route_language import Routes, compile_routes
 
 SCHEMA_VERSIONS = frozenset(("1.0", "1.1", "1.2", "1.3"))
 NEVER = -1

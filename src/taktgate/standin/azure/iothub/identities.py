@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from taktgate.standin.azure.device_management import ModuleTarget
+from taktgate.standin.azure.iothub.device_management import ModuleTarget
 from taktgate.standin.azure.json_types import JsonObject
 
 

@@ -18,18 +18,18 @@ from types import TracebackType
 from typing import Self
 
 from taktgate.standin.azure.certificates import CertificateAuthority, create_authority
-from taktgate.standin.azure.configurations import Configuration
 from taktgate.standin.azure.device_link import Telemetry
-from taktgate.standin.azure.edgeagent import EdgeAgentSettings
-from taktgate.standin.azure.edgeagent_module import ModuleEvent
-from taktgate.standin.azure.edgehub import EdgeHubSettings
-from taktgate.standin.azure.iothub import IotHub
-from taktgate.standin.azure.iothub_rest import IotHubRest
+from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
+from taktgate.standin.azure.edgeagent.module import ModuleEvent
+from taktgate.standin.azure.edgeagent.process_images import ProcessImages
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff
+from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.iothub.configurations import Configuration
+from taktgate.standin.azure.iothub.hub import IotHub
+from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
-from taktgate.standin.azure.process_images import ProcessImages
-from taktgate.standin.azure.registry import RegistryServer
-from taktgate.standin.azure.restart_policy import BackOff
+from taktgate.standin.azure.world.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
+from taktgate.standin.azure.world.registry import RegistryServer
 
 HUB_PORT = 8443
 HUB_HOSTNAME = "taktgate-local.azure-devices.net"

@@ -3,8 +3,8 @@
 import time
 
 from taktgate.standin.azure.device_link import DeviceLink, Telemetry
-from taktgate.standin.azure.edgehub_queue import MessageQueue, RoutedMessage
-from taktgate.standin.azure.topics import CONNECTION_MODULE, OUTPUT_NAME
+from taktgate.standin.azure.edgehub.queue import MessageQueue, RoutedMessage
+from taktgate.standin.azure.mqtt.topics import CONNECTION_MODULE, OUTPUT_NAME
 
 
 class UpstreamQueue:

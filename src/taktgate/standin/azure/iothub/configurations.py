@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from taktgate.standin.azure import device_management, query_language
-from taktgate.standin.azure.device_management import Deployment
 from taktgate.standin.azure.errors import HubRequestError, ManifestError, QuerySyntaxError
+from taktgate.standin.azure.iothub import device_management, query_language
+from taktgate.standin.azure.iothub.device_management import Deployment
 from taktgate.standin.azure.json_types import JsonObject
 
 MAX_DEPLOYMENTS = 100

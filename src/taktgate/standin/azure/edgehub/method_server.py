@@ -3,7 +3,7 @@
 import re
 import ssl
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from aiohttp import web
 
@@ -11,25 +11,16 @@ from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.http_serving import error_response, json_object, start_site, stop_site
+from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
 
 HTTPS_PORT = 443
-DEFAULT_RESPONSE_TIMEOUT_S = 30
-MAX_TIMEOUT_S = 300
 _CALLER = re.compile(r"^(?P<device>[^/]+)/(?P<module>[^/]+)$")
 
 
 class ModuleMethods(Protocol):
     """Calls a module's method."""
 
-    async def invoke(
-        self,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call the method. Raises HubRequestError."""
 
 
@@ -82,19 +73,8 @@ class MethodServer:
     async def _call(self, request: web.Request) -> MethodResult:
         if request.match_info["device"] != self._device:
             raise HubRequestError(404, "DeviceNotFound", "the target is on another device")
-        body = await json_object(request)
-        name = body.get("methodName")
-        if not isinstance(name, str) or not name:
-            raise HubRequestError(400, "ArgumentInvalid", "methodName is missing")
-        return await self._methods.invoke(
-            request.match_info["module"],
-            name,
-            body.get("payload"),
-            response_timeout_s=timeout_of(
-                body, "responseTimeoutInSeconds", DEFAULT_RESPONSE_TIMEOUT_S
-            ),
-            connect_timeout_s=timeout_of(body, "connectTimeoutInSeconds", 0),
-        )
+        call = parse_method_call(await json_object(request))
+        return await self._methods.invoke(request.match_info["module"], call)
 
     def _check_caller(self, request: web.Request) -> None:
         caller = _CALLER.match(request.headers.get("x-ms-edge-moduleId", ""))
@@ -110,21 +90,3 @@ class MethodServer:
             )
         except sas.SasRefusedError as error:
             raise HubRequestError(401, "Unauthorized", str(error)) from error
-
-
-def timeout_of(body: dict[str, Any], field: str, default_s: int) -> float:
-    """Return a timeout of a method call; the az CLI sends numbers as strings.
-
-    Raises:
-        HubRequestError: The value is not a number within 0..300.
-    """
-    value = body.get(field)
-    try:
-        seconds = float(default_s if value is None else value)
-    except (TypeError, ValueError):
-        seconds = -1.0
-    if not 0 <= seconds <= MAX_TIMEOUT_S:
-        raise HubRequestError(
-            400, "ArgumentInvalid", f"{field} {value!r}; rule: 0..{MAX_TIMEOUT_S}"
-        )
-    return seconds

@@ -6,18 +6,24 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from taktgate.standin.azure import device_management, query_language, twin_documents
-from taktgate.standin.azure.configurations import Configuration, ConfigurationStore, check_etag
+from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult, Telemetry, TwinProperties
-from taktgate.standin.azure.device_management import ModuleTarget
 from taktgate.standin.azure.errors import (
     HubRequestError,
     ManifestError,
     QuerySyntaxError,
     TwinLimitError,
 )
-from taktgate.standin.azure.identities import DeviceRecord, Identity
+from taktgate.standin.azure.iothub import device_management, query_language
+from taktgate.standin.azure.iothub.configurations import (
+    Configuration,
+    ConfigurationStore,
+    check_etag,
+)
+from taktgate.standin.azure.iothub.device_management import ModuleTarget
+from taktgate.standin.azure.iothub.identities import DeviceRecord, Identity
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.method_calls import MethodRequest
 
 log = logging.getLogger(__name__)
 
@@ -230,16 +236,7 @@ class IotHub:
             raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
         return query.item_type, query.run(self._documents(query.source))
 
-    async def invoke(
-        self,
-        device: str,
-        module: str,
-        name: str,
-        payload: Any,
-        *,
-        response_timeout_s: float,
-        connect_timeout_s: float,
-    ) -> MethodResult:
+    async def invoke(self, device: str, module: str, call: MethodRequest) -> MethodResult:
         """Call a module's direct method.
 
         Raises:
@@ -249,13 +246,7 @@ class IotHub:
         link = self.link(device)
         if link.method_target is None or not link.is_online:
             raise HubRequestError(404, "DeviceNotOnline", f"{device} is offline", number=404103)
-        return await link.method_target.invoke(
-            module,
-            name,
-            payload,
-            response_timeout_s=response_timeout_s,
-            connect_timeout_s=connect_timeout_s,
-        )
+        return await link.method_target.invoke(module, call)
 
     def module_key(self, device: str, module: str) -> bytes | None:
         """Return a module's key, or None when there is no such module."""

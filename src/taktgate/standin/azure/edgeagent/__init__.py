@@ -1,0 +1,1 @@
+"""edgeAgent: the deployment manifest and the modules that run by it."""

@@ -1,0 +1,1 @@
+"""edgeHub: sessions, routes, store and forward, twins and methods of one device."""

@@ -1,0 +1,1 @@
+"""edgeHub's route language: parse, type, evaluate."""

@@ -1,0 +1,1 @@
+"""IoT Hub: identities, twins, queries, deployments, and its REST interface."""

@@ -1,0 +1,1 @@
+"""The local Azure put together: a hub, devices, a model repository."""
