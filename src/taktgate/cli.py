@@ -22,9 +22,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     rollout.add_commands(commands)
     if find_spec("taktgate.standin"):  # images come without the local world
+        from taktgate.standin.azure.world import cli as world
         from taktgate.standin.demo import cli as demo
 
         demo.add_commands(commands)
+        world.add_commands(commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))
