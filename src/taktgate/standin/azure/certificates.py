@@ -1,7 +1,8 @@
-"""A throw-away certificate authority and the server certificates of the local world."""
+"""A certificate authority of the local world's own, and its server certificates."""
 
 import datetime
 import ipaddress
+import logging
 import ssl
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,8 +13,15 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-LIFETIME = datetime.timedelta(days=30)
+from taktgate.edge.files import publish
+
+log = logging.getLogger(__name__)
+
+LIFETIME = datetime.timedelta(days=365)
 CLOCK_TOLERANCE = datetime.timedelta(days=1)
+SHORTEST_REST = datetime.timedelta(days=7)
+"""A kept authority that ends sooner is replaced."""
+_CA_FILE, _KEY_FILE = "ca.pem", "ca-key.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +35,7 @@ class CertificateAuthority:
     @property
     def ca_file(self) -> Path:
         """The PEM file that clients must trust."""
-        return self.directory / "ca.pem"
+        return self.directory / _CA_FILE
 
     @property
     def trust_bundle(self) -> str:
@@ -46,11 +54,18 @@ class CertificateAuthority:
             hosts=hosts,
         )
         path = self.directory / f"{name}.pem"
-        _write_private(path, _pem_key(key) + certificate.public_bytes(serialization.Encoding.PEM))
+        pem = _pem_key(key) + certificate.public_bytes(serialization.Encoding.PEM)
+        publish(path, pem, mode=0o600)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.load_cert_chain(path)
         return context
+
+
+def open_authority(directory: Path) -> CertificateAuthority:
+    """Return the authority kept in *directory*, or a new one when none there is fit for use."""
+    kept = _kept_authority(directory)
+    return create_authority(directory) if kept is None else kept
 
 
 def create_authority(directory: Path) -> CertificateAuthority:
@@ -67,8 +82,31 @@ def create_authority(directory: Path) -> CertificateAuthority:
         hosts=(),
     )
     authority = CertificateAuthority(directory=directory, key=key, certificate=certificate)
-    authority.ca_file.write_text(authority.trust_bundle, encoding="ascii")
+    # The certificate comes last: after a kill between the two the pair does not fit, and is not
+    # taken for a kept one.
+    publish(directory / _KEY_FILE, _pem_key(key), mode=0o600)
+    publish(authority.ca_file, authority.trust_bundle.encode("ascii"), mode=0o644)
     return authority
+
+
+def _kept_authority(directory: Path) -> CertificateAuthority | None:
+    try:
+        key = serialization.load_pem_private_key((directory / _KEY_FILE).read_bytes(), None)
+        certificate = x509.load_pem_x509_certificate((directory / _CA_FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        log.warning("kept CA cannot be read, making a new one", extra={"reason": str(error)})
+        return None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not _is_fit(certificate, key):
+        log.warning("kept CA ends soon or is not one, making a new one")
+        return None
+    return CertificateAuthority(directory=directory, key=key, certificate=certificate)
+
+
+def _is_fit(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> bool:
+    rest = certificate.not_valid_after_utc - datetime.datetime.now(datetime.UTC)
+    return certificate.public_key() == key.public_key() and rest >= SHORTEST_REST
 
 
 def _signed(
@@ -131,8 +169,3 @@ def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600)
-    path.write_bytes(content)

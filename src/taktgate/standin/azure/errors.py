@@ -9,6 +9,9 @@ AzureStandInError
 ├── TwinLimitError         a twin document breaks one of Azure's limits
 ├── UpstreamOfflineError   the device cannot reach the hub
 ├── QuirkError             a quirk is unknown or its number is out of range
+├── WorldSetupError        a world cannot be set up as asked
+├── WorldControlError      a command to a running world is refused
+├── NoWorldError           no world runs, or not the one that was named
 └── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
 """
 
@@ -67,6 +70,18 @@ class UpstreamOfflineError(AzureStandInError):
 
 class QuirkError(AzureStandInError):
     """A quirk is unknown here, or its number is out of range."""
+
+
+class WorldSetupError(AzureStandInError):
+    """A world cannot be set up as asked."""
+
+
+class WorldControlError(AzureStandInError):
+    """A command to a running world is refused."""
+
+
+class NoWorldError(AzureStandInError):
+    """No world runs, or not the one that was named."""
 
 
 class HubRequestError(AzureStandInError):

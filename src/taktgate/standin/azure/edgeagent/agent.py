@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgeagent.manifest import (
     ModuleSpec,
@@ -26,6 +27,7 @@ from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.errors import ManifestError, UpstreamOfflineError
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.quirks import QuirkBoard, System
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +71,11 @@ class EdgeAgent:
         identities: ModuleIdentities,
         report: Callable[[str, JsonObject], object],
         settings: EdgeAgentSettings,
+        clock: Clock | None = None,
+        quirks: QuirkBoard | None = None,
     ) -> None:
+        self._clock = clock or WorldClock()
+        self.quirks = quirks or QuirkBoard(System.EDGEAGENT)
         self._link = link
         self._identities = identities
         self._report = report

@@ -3,11 +3,11 @@
 import asyncio
 import logging
 import ssl
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from taktgate.standin.azure import sas
+from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
 from taktgate.standin.azure.edgehub.method_server import MethodServer
@@ -23,6 +23,7 @@ from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.mqtt.connection import Connection
+from taktgate.standin.azure.quirks import QuirkBoard, System
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +51,16 @@ class EdgeHub:
         address: str,
         tls: ssl.SSLContext,
         settings: EdgeHubSettings | None = None,
-        now: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
+        quirks: QuirkBoard | None = None,
     ) -> None:
         self._link = link
         self._hub_hostname = hub_hostname
         self._address = address
         self._tls = tls
         self._settings = settings or EdgeHubSettings()
-        self._now = now
+        self._now = (clock or WorldClock()).now
+        self.quirks = quirks or QuirkBoard(System.EDGEHUB)
         self._sessions: dict[str, ModuleSession] = {}
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -94,6 +97,12 @@ class EdgeHub:
     def connected_modules(self) -> frozenset[str]:
         """The modules that are connected now."""
         return frozenset(name for name, each in self._sessions.items() if each.is_connected)
+
+    @property
+    def queue_lengths(self) -> Mapping[str, int]:
+        """The messages that wait, by endpoint: a module's name or `$upstream`."""
+        modules = {name: len(each.queue) for name, each in self._sessions.items()}
+        return {**modules, "$upstream": len(self.upstream.queue)}
 
     async def start(self) -> None:
         """Listen for modules.
@@ -140,6 +149,10 @@ class EdgeHub:
         if connection is not None:
             connection.drop()
         return connection is not None
+
+    def expire_sas(self, module: str) -> bool:
+        """End a module's connection as the end of its token does; return whether it had one."""
+        return self.drop_connection(module)
 
     def session(self, module: str) -> ModuleSession:
         """Return the session of *module*, a new one if it was never heard of."""

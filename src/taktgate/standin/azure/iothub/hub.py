@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taktgate.standin.azure import twin_documents
+from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult, Telemetry, TwinProperties
 from taktgate.standin.azure.errors import (
     HubRequestError,
@@ -24,6 +25,7 @@ from taktgate.standin.azure.iothub.device_management import ModuleTarget
 from taktgate.standin.azure.iothub.identities import DeviceRecord, Identity
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.quirks import QuirkBoard, System
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,11 @@ class IotHub:
         *,
         evaluates_at_once: bool = True,
         on_telemetry: Callable[[Telemetry], None] | None = None,
+        clock: Clock | None = None,
+        quirks: QuirkBoard | None = None,
     ) -> None:
+        self._clock = clock or WorldClock()
+        self.quirks = quirks or QuirkBoard(System.HUB)
         self._devices: dict[str, DeviceRecord] = {}
         self._links: dict[str, DeviceLink] = {}
         self._evaluates_at_once = evaluates_at_once

@@ -17,13 +17,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from taktgate.standin.azure.certificates import CertificateAuthority, create_authority
+from taktgate.standin.azure.certificates import (
+    CertificateAuthority,
+    create_authority,
+    open_authority,
+)
+from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.iothub.configurations import Configuration
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.rest import IotHubRest
@@ -50,6 +56,8 @@ class LocalCloud:
         registry_port: int = 0,
         evaluation_period_s: float | None = None,
         on_telemetry: Callable[[Telemetry], None] | None = None,
+        clock: Clock | None = None,
+        service_key: bytes | None = None,
     ) -> None:
         """Prepare a world below *directory*; nothing listens before the context is entered.
 
@@ -61,6 +69,8 @@ class LocalCloud:
             registry_port: The repository's port; 0 takes a free one.
             evaluation_period_s: How often deployments are evaluated; None does it at each change.
             on_telemetry: Called with each message that reaches the hub.
+            clock: The world's time; the wall's if not given.
+            service_key: The key of the policy in the connection string; a new one if not given.
         """
         self.directory = directory
         self._address = address
@@ -68,14 +78,17 @@ class LocalCloud:
         self._registry_port = registry_port
         self._period_s = evaluation_period_s
         self._on_telemetry = on_telemetry
-        self._key = secrets.token_bytes(32)
+        self._key = service_key or secrets.token_bytes(32)
+        self.clock = clock or WorldClock()
         self._devices: dict[str, LocalDevice] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
         self._authority: CertificateAuthority | None = None
         self._sockets = directory / "s"
         self.hub = IotHub(
-            evaluates_at_once=evaluation_period_s is None, on_telemetry=self._take_telemetry
+            evaluates_at_once=evaluation_period_s is None,
+            on_telemetry=self._take_telemetry,
+            clock=self.clock,
         )
         self.registry = RegistryServer(registry_directory or directory / "registry", address)
         self._rest = IotHubRest(self.hub, address=address, policy=POLICY, key=self._key)
@@ -87,7 +100,7 @@ class LocalCloud:
             PortInUseError: One of their ports is taken.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._authority = create_authority(self.directory / "certificates")
+        self._authority = open_authority(self.directory / "certificates")
         async with contextlib.AsyncExitStack() as stack:
             self._sockets = self._socket_directory(stack)
             tls = self._authority.server_context("iothub", [self._address])
@@ -130,6 +143,16 @@ class LocalCloud:
         return f"HostName={self._rest.host};SharedAccessKeyName={POLICY};SharedAccessKey={key}"
 
     @property
+    def trust_bundle(self) -> str:
+        """The world's own CA as PEM text."""
+        return self._ca.trust_bundle
+
+    @property
+    def socket_directory(self) -> Path:
+        """Where the workload API's sockets are: `<device>.<module>`."""
+        return self._sockets
+
+    @property
     def registry_url(self) -> str:
         """The model repository's address."""
         return self.registry.url
@@ -153,13 +176,16 @@ class LocalCloud:
         stop_grace_s: float = 10.0,
         edgehub: EdgeHubSettings | None = None,
     ) -> LocalDevice:
-        """Register an IoT Edge device and start its edgeHub and edgeAgent.
+        """Start an IoT Edge device with its edgeHub and edgeAgent.
+
+        A device that the hub does not know yet is registered; one that it knows (of an earlier run,
+        or made by `az iot hub device-identity create`) keeps its keys, tags and twins.
 
         Args:
             name: The device id.
             gateway: The loopback address on which its modules find edgeHub.
             images: The commands that stand in for images.
-            tags: The device twin's tags.
+            tags: The device twin's tags, merged into those it has.
             environment: Extra variables by module.
             volumes: Directories to use for named volumes or host paths of `Binds`.
             on_event: Called at each start and end of a module's process.
@@ -168,10 +194,10 @@ class LocalCloud:
             edgehub: Limits of its edgeHub.
 
         Raises:
-            HubRequestError: The device exists.
+            HubRequestError: The device runs already, or is registered as no IoT Edge device.
             PortInUseError: Port 8883 of the gateway address is taken.
         """
-        self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
+        is_new = self._register(name)
         self.hub.change_twin(name, None, {"tags": tags or {}})
         device = LocalDevice(
             link=self.hub.link(name),
@@ -192,14 +218,35 @@ class LocalCloud:
                 on_event=on_event or (lambda _: None),
             ),
             edgehub=edgehub,
+            clock=self.clock,
         )
         try:
             await device.start()
         except BaseException:
-            self.hub.delete_device(name)
+            if is_new:
+                self.hub.delete_device(name)
             raise
         self._devices[name] = device
         return device
+
+    async def change_authority(self, device: str) -> None:
+        """Serve *device* with a certificate of a new authority, unknown to its running modules.
+
+        Raises:
+            KeyError: No such device runs.
+            PortInUseError: edgeHub's port was taken meanwhile.
+        """
+        other = create_authority(self.directory / "certificates" / f"changed-{device}")
+        await self._devices[device].serve_with(other)
+
+    async def restore_authority(self, device: str) -> None:
+        """Serve *device* with a certificate of the world's own authority again.
+
+        Raises:
+            KeyError: No such device runs.
+            PortInUseError: edgeHub's port was taken meanwhile.
+        """
+        await self._devices[device].serve_with(self._ca)
 
     async def create_deployment(self, document: JsonObject) -> Configuration:
         """Create a deployment from the JSON that `az iot edge deployment create` would send.
@@ -208,6 +255,25 @@ class LocalCloud:
             HubRequestError: As the REST interface.
         """
         return self.hub.put_configuration(str(document["id"]), document)
+
+    def _register(self, name: str) -> bool:
+        """Make sure that the hub knows an IoT Edge device of this name; return whether it is new.
+
+        Raises:
+            HubRequestError: 409, the device runs already or is no IoT Edge device.
+        """
+        if name in self._devices:
+            raise HubRequestError(409, "DeviceAlreadyExists", f"device {name} runs already")
+        try:
+            known = self.hub.identity(name)
+        except HubRequestError:
+            self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
+            return True
+        if not known.is_edge:
+            raise HubRequestError(
+                409, "DeviceAlreadyExists", f"device {name} is registered as no IoT Edge device"
+            )
+        return False
 
     def _take_telemetry(self, telemetry: Telemetry) -> None:
         record = {
@@ -224,7 +290,7 @@ class LocalCloud:
 
     async def _evaluate(self, period_s: float) -> None:
         while True:
-            await asyncio.sleep(period_s)
+            await self.clock.sleep(period_s)
             self.hub.evaluate_deployments()
 
     def _socket_directory(self, stack: contextlib.AsyncExitStack) -> Path:

@@ -1,9 +1,12 @@
 """One IoT Edge device of the local world: its edgeHub, its edgeAgent and its line to the hub."""
 
 import ssl
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from taktgate.standin.azure.certificates import CertificateAuthority
+from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgeagent.agent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.mounts import volume_directory
@@ -37,6 +40,7 @@ class LocalDevice:
         place: DevicePlace,
         agent: EdgeAgentSettings,
         edgehub: EdgeHubSettings | None,
+        clock: Clock | None = None,
     ) -> None:
         self.name = link.device
         self.link = link
@@ -50,12 +54,14 @@ class LocalDevice:
             address=place.gateway,
             tls=place.tls,
             settings=edgehub,
+            clock=clock,
         )
         self.edgeagent = EdgeAgent(
             link=link,
             identities=self,
             report=self.edgehub.twins.patch_reported,
             settings=agent,
+            clock=clock,
         )
         link.method_target = self
 
@@ -79,6 +85,32 @@ class LocalDevice:
     def set_online(self, online: bool) -> None:
         """Cut or mend the device's line to the hub."""
         self.link.set_online(online)
+
+    async def serve_with(self, authority: CertificateAuthority) -> None:
+        """Give edgeHub a certificate of *authority* and start it anew, as after a change of the CA.
+
+        A module that starts from now on is given the new trust bundle; one that runs keeps its own.
+
+        Raises:
+            PortInUseError: edgeHub's port was taken meanwhile.
+        """
+        tls = authority.server_context(self.name, self.host_names)
+        self.place = replace(self.place, tls=tls, trust_bundle=authority.trust_bundle)
+        for workload in self._workloads.values():
+            workload.change_trust_bundle(authority.trust_bundle)
+        await self.edgehub.stop()
+        self.edgehub.change_certificate(tls)
+        await self.edgehub.start()
+
+    @property
+    def host_names(self) -> list[str]:
+        """The names by which modules may reach edgeHub."""
+        return [self.place.gateway, "edgeHub", self.name]
+
+    @property
+    def workload_sockets(self) -> Mapping[str, Path]:
+        """The workload API's sockets that are open, by module."""
+        return {name: each.socket_path for name, each in self._workloads.items()}
 
     def module_twin(self, module: str) -> JsonObject:
         """Return a module's twin as the device sees it: `{"desired", "reported"}`."""
