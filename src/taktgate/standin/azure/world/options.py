@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from taktgate.contracts.codec import ContractError, Name, adapter, parse
 from taktgate.standin.azure.errors import WorldSetupError
+from taktgate.standin.azure.iothub.device_management import is_layered
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.world.setup import DEFAULT_TAGS, Images, WishedDevice
 
@@ -129,20 +130,16 @@ def _whole_deployment(document: Any, path: Path) -> JsonObject:
     if "id" in document:
         return document
     content = document.get("content", document)
-    if not isinstance(content, dict) or not isinstance(content.get("modulesContent"), dict):
+    modules = content.get("modulesContent") if isinstance(content, dict) else None
+    if not isinstance(modules, dict) or not all(isinstance(m, dict) for m in modules.values()):
         raise WorldSetupError(f"--deployment {path}; rule: it has `id`, or `modulesContent`")
-    is_layered = any(
-        key.startswith("properties.desired.")
-        for module in content["modulesContent"].values()
-        for key in module
-    )
     return {
         "id": re.sub(r"[^a-z0-9-]", "-", path.stem.lower()),
         "schemaVersion": "2.0",
         "labels": {},
-        "content": {"modulesContent": content["modulesContent"]},
+        "content": {"modulesContent": modules},
         "targetCondition": EVERYBODY,
-        "priority": LAYER_PRIORITY if is_layered else BASE_PRIORITY,
+        "priority": LAYER_PRIORITY if is_layered(modules) else BASE_PRIORITY,
         "metrics": {"queries": {}},
     }
 

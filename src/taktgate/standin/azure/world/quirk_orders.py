@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from taktgate.contracts.codec import STRICT_DOCUMENT
+from taktgate.contracts.codec import STRICT_DOCUMENT, Finite
 from taktgate.standin.azure.errors import QuirkError
 from taktgate.standin.azure.quirks import QUIRKS, Measure, Quirk, QuirkBoard, System
 
@@ -23,7 +23,7 @@ class QuirkOrder:
     name: str
     device: str | None = None
     module: str | None = None
-    value: float | None = None
+    value: Finite | None = None
     off: bool = False
 
 
