@@ -138,6 +138,12 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A module gets the messages to one input in the order in which they were sent",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/device/"
+    "DeviceMessageHandler.cs",
+)
 def test_messages_keep_their_order(agents: Agents) -> None:
     sender, receiver = agents("a"), agents("b")
     for number in range(200):
@@ -200,6 +206,11 @@ def test_cut_connection_is_mended(world: CloudThread, device: LocalDevice, agent
     assert agent.next(InputMessage).payload == b"after the cut"
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A message waits for a module that is away, and comes when it is back",
+    source="learn.microsoft.com/azure/iot-edge/offline-capabilities",
+)
 @reconnects
 def test_message_waits_in_edgehub_for_a_module_that_is_away(
     world: CloudThread, device: LocalDevice, agents: Agents
@@ -213,6 +224,11 @@ def test_message_waits_in_edgehub_for_a_module_that_is_away(
     assert agents("b").next(InputMessage).payload == b"kept"
 
 
+@pytest.mark.azure(
+    "IoT Hub",
+    "A direct method's status and payload come back to the cloud as the module gave them",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods",
+)
 def test_method_is_answered_from_the_inbox(world: CloudThread, agents: Agents) -> None:
     agent = agents("b")
     agent.next(DesiredTwin)
@@ -231,6 +247,11 @@ def test_method_is_answered_from_the_inbox(world: CloudThread, agents: Agents) -
     assert (answer.status, answer.payload) == (202, {"done": True})
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A method of a module that is away is refused to the module that calls it",
+    source="Azure/iotedge doc/edgehub-api.md",
+)
 def test_module_that_is_away_refuses_a_method(device: LocalDevice, agents: Agents) -> None:
     if device.edgehub.methods_refusal is not None:
         pytest.skip(f"the SDK fixes the port: {device.edgehub.methods_refusal}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from taktgate.contracts.codec import ContractError
@@ -191,14 +192,25 @@ def test_changed_ca_locks_out_the_old_trust_bundle(
 def test_new_trust_bundle_comes_with_the_new_ca(
     steered: SteeredWorld, network: LoopbackNetwork, tmp_path: Path
 ) -> None:
+    device = steered.world.cloud.devices[DEVICES[0]]
+    steered.world.run(device.environment("m"))
     steered.do("quirk", name="change-ca", device=DEVICES[0])
     try:
         bundle = tmp_path / "bundle.pem"
-        place = steered.world.cloud.devices[DEVICES[0]].place
-        bundle.write_text(place.trust_bundle, encoding="ascii")
+        text = steered.world.run(trust_bundle(device.workload_sockets["m"]))
+        bundle.write_text(text, encoding="ascii")
         shake_hands(network.address(2), bundle)
     finally:
         steered.do("quirk", name="change-ca", device=DEVICES[0], off=True)
+
+
+async def trust_bundle(socket: Path) -> str:
+    """Ask the workload API for the trust bundle."""
+    connector = aiohttp.UnixConnector(str(socket))
+    async with aiohttp.ClientSession(connector=connector) as session:
+        url = "http://workload/trust-bundle?api-version=2019-01-30"
+        async with session.get(url) as response:
+            return str((await response.json())["certificate"])
 
 
 @pytest.mark.azure(

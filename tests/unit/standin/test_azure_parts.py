@@ -26,6 +26,11 @@ def agent(**modules: Any) -> dict[str, Any]:
     return {"schemaVersion": "1.1", "modules": modules}
 
 
+@pytest.mark.azure(
+    "edgeAgent",
+    "Modules start in the order of startupOrder; one without it comes last",
+    source="Azure/iotedge doc/ModuleStartupOrder.md",
+)
 def test_modules_come_in_order_of_start() -> None:
     wanted = parse_modules(
         agent(
@@ -35,6 +40,11 @@ def test_modules_come_in_order_of_start() -> None:
     assert [each.spec.name for each in wanted] == ["first", "second", "last"]
 
 
+@pytest.mark.azure(
+    "edgeAgent",
+    "createOptions may be cut into createOptions, createOptions01, and so on",
+    source="learn.microsoft.com/azure/iot-edge/module-edgeagent-edgehub",
+)
 @pytest.mark.parametrize(
     "settings",
     [
@@ -48,6 +58,11 @@ def test_create_options_may_be_text_chunks_or_an_object(settings: dict[str, Any]
     assert wanted.spec.create_options == {"Env": ["A=1"]}
 
 
+@pytest.mark.azure(
+    "edgeAgent",
+    "A change of status alone starts or stops a module and does not make it anew",
+    source="Azure/iotedge edge-agent/src/Microsoft.Azure.Devices.Edge.Agent.Docker/DockerModule.cs",
+)
 def test_change_of_status_alone_is_no_update() -> None:
     (running,) = parse_modules(agent(m=MODULE))
     (stopped,) = parse_modules(agent(m={**MODULE, "status": "stopped"}))
@@ -118,6 +133,12 @@ def test_unknown_image_is_refused() -> None:
         ProcessImages(commands={"a": [], "b": []}).command("c")
 
 
+@pytest.mark.azure(
+    "edgeAgent",
+    "The wait before a restart is 10 s, doubles each time, and ends at 300 s",
+    source="Azure/iotedge edge-agent/src/Microsoft.Azure.Devices.Edge.Agent.Core/"
+    "RestartPolicyManager.cs",
+)
 def test_back_off_doubles_up_to_its_cap() -> None:
     delays = [BackOff().delay_s(restarts) for restarts in range(7)]
     assert delays == [10, 20, 40, 80, 160, 300, 300]

@@ -34,6 +34,11 @@ def test_equal_documents_have_no_difference(document: dict[str, Any]) -> None:
     assert difference(document, document) == {}
 
 
+@pytest.mark.azure(
+    "IoT Hub",
+    "A twin may be ten levels deep",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins",
+)
 def test_ten_levels_are_allowed() -> None:
     check_limits(nested(10))
 
@@ -45,6 +50,11 @@ def test_merged_patches_keep_what_they_delete() -> None:
     }
 
 
+@pytest.mark.azure(
+    "IoT Hub",
+    "A twin beyond a limit of size, depth, length or name is refused with field and rule",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins",
+)
 @pytest.mark.parametrize(
     ("document", "rule"),
     [
