@@ -7,7 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from taktgate.standin.azure import twin_documents
-from taktgate.standin.azure.device_link import DeviceLink, MethodResult, Telemetry, TwinProperties
+from taktgate.standin.azure.device_link import (
+    ITSELF,
+    DeviceLink,
+    MethodResult,
+    Telemetry,
+    TwinProperties,
+)
 from taktgate.standin.azure.errors import (
     HubRequestError,
     ManifestError,
@@ -76,6 +82,8 @@ class IotHub:
         check_etag(record.identity.etag, if_match)
         record.identity.status = str(document.get("status", record.identity.status))
         record.identity.touch()
+        if record.identity.status != "enabled":
+            self.link(device).cut()
         return record.identity
 
     def delete_device(self, device: str, if_match: str | None = None) -> None:
@@ -86,7 +94,8 @@ class IotHub:
         """
         check_etag(self.device(device).identity.etag, if_match)
         del self._devices[device]
-        self._links.pop(device, None)
+        self.link(device).cut()
+        del self._links[device]
 
     def put_module(
         self, device: str, module: str, document: JsonObject, if_match: str | None = None
@@ -118,6 +127,7 @@ class IotHub:
         """
         check_etag(self.identity(device, module).etag, if_match)
         del self.device(device).modules[module]
+        self.link(device).cut(module)
 
     def device(self, device: str) -> DeviceRecord:
         """Return a device.
@@ -242,17 +252,15 @@ class IotHub:
         Raises:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
-        self.identity(device, module)
-        link = self.link(device)
-        if link.method_target is None or not link.is_online:
-            raise HubRequestError(404, "DeviceNotOnline", f"{device} is offline", number=404103)
-        return await link.method_target.invoke(module, call)
+        self.identity(device, module or None)
+        return await self.link(device).invoke(module, call)
 
     def module_key(self, device: str, module: str) -> bytes | None:
         """Return a module's key, or None when there is no such module."""
-        record = self._devices.get(device)
-        identity = record.modules.get(module) if record is not None else None
-        return None if identity is None else base64.b64decode(identity.key)
+        try:
+            return base64.b64decode(self.identity(device, module or None).key)
+        except HubRequestError:
+            return None
 
     def generation_id(self, device: str, module: str) -> str:
         """Return a module identity's generation.
@@ -277,7 +285,7 @@ class IotHub:
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module)
+        identity = self.identity(device, module or None)
         return TwinProperties(
             desired=identity.desired,
             desired_version=identity.desired_version,
@@ -291,7 +299,7 @@ class IotHub:
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module)
+        identity = self.identity(device, module or None)
         identity.reported = twin_documents.merge(identity.reported, patch)
         identity.reported_version += 1
         identity.touch()
@@ -354,10 +362,9 @@ class IotHub:
         identity.desired = merged
         identity.desired_version += 1
         identity.touch()
-        if identity.module_id is not None:
-            self.link(identity.device_id).deliver_desired(
-                identity.module_id, patch, identity.desired_version
-            )
+        self.link(identity.device_id).deliver_desired(
+            identity.module_id or ITSELF, patch, identity.desired_version
+        )
 
     def _documents(self, source: query_language.Source) -> list[JsonObject]:
         if source == "devices":

@@ -25,6 +25,7 @@ from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
+from taktgate.standin.azure.iothub.device_endpoint import DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.json_types import JsonObject
@@ -78,6 +79,9 @@ class LocalCloud:
             evaluates_at_once=evaluation_period_s is None, on_telemetry=self._take_telemetry
         )
         self.registry = RegistryServer(registry_directory or directory / "registry", address)
+        self.device_endpoint = DeviceEndpoint(
+            self.hub, address=address, hostnames=(HUB_HOSTNAME, address)
+        )
         self._rest = IotHubRest(self.hub, address=address, policy=POLICY, key=self._key)
 
     async def __aenter__(self) -> Self:
@@ -93,6 +97,8 @@ class LocalCloud:
             tls = self._authority.server_context("iothub", [self._address])
             await self._rest.start(self._hub_port, tls)
             stack.push_async_callback(self._rest.stop)
+            await self.device_endpoint.start(tls)
+            stack.push_async_callback(self.device_endpoint.stop)
             await self.registry.start(self._registry_port)
             stack.push_async_callback(self.registry.stop)
             self._stack = stack.pop_all()
