@@ -75,7 +75,7 @@ class IotHub:
             self._devices[device] = DeviceRecord(identity=identity)
             for module in SYSTEM_MODULES if is_edge else ():
                 self.ensure_module(device, module)
-            self._changed()
+            self._changed(self._devices[device])
             return identity
         if if_match is None:
             raise HubRequestError(409, "DeviceAlreadyExists", f"device {device} exists")
@@ -190,7 +190,7 @@ class IotHub:
         if desired:
             self._patch_desired(identity, desired)
         if tags and module is None:
-            self._changed()
+            self._changed(self.device(device))
         return identity
 
     def put_configuration(
@@ -227,10 +227,10 @@ class IotHub:
             raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
         self._apply_targets(record, device_management.merge_content([modules_content]))
 
-    def evaluate_deployments(self) -> None:
-        """Give every IoT Edge device what its deployments say now."""
+    def evaluate_deployments(self, only: DeviceRecord | None = None) -> None:
+        """Give every IoT Edge device, or only one, what its deployments say now."""
         deployments = [each.deployment for each in self.configurations.all()]
-        for record in self._devices.values():
+        for record in self._devices.values() if only is None else (only,):
             if record.identity.is_edge:
                 self._evaluate(record, deployments)
 
@@ -311,9 +311,10 @@ class IotHub:
         if self._on_telemetry is not None:
             self._on_telemetry(telemetry)
 
-    def _changed(self) -> None:
+    def _changed(self, record: DeviceRecord | None = None) -> None:
+        """Evaluate what a change of one device, or of a deployment (None), may have changed."""
         if self._evaluates_at_once:
-            self.evaluate_deployments()
+            self.evaluate_deployments(record)
 
     def _evaluate(
         self, record: DeviceRecord, deployments: list[device_management.Deployment]

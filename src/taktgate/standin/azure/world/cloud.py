@@ -18,14 +18,16 @@ from types import TracebackType
 from typing import Self
 
 from taktgate.standin.azure.certificates import CertificateAuthority, create_authority
+from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.fleet.fleet import Fleet, FleetSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
-from taktgate.standin.azure.iothub.device_endpoint import DeviceEndpoint
+from taktgate.standin.azure.iothub.device_endpoint import MQTT_PORT, DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.json_types import JsonObject
@@ -71,6 +73,7 @@ class LocalCloud:
         self._on_telemetry = on_telemetry
         self._key = secrets.token_bytes(32)
         self._devices: dict[str, LocalDevice] = {}
+        self._fleets: list[Fleet] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
         self._authority: CertificateAuthority | None = None
@@ -116,7 +119,8 @@ class LocalCloud:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        stops = (device.stop() for device in self._devices.values())
+        fleets = (fleet.stop() for fleet in self._fleets)
+        stops = (*fleets, *(device.stop() for device in self._devices.values()))
         ends = await asyncio.gather(*stops, return_exceptions=True)
         self._devices.clear()
         await self._stack.aclose()
@@ -206,6 +210,42 @@ class LocalCloud:
             raise
         self._devices[name] = device
         return device
+
+    async def add_fleet(
+        self,
+        tags: Mapping[str, JsonObject],
+        *,
+        settings: FleetSettings | None = None,
+        clock: Clock | None = None,
+    ) -> Fleet:
+        """Register light IoT Edge devices and connect them; see `standin/azure/fleet`.
+
+        Args:
+            tags: The device twins' tags by device id. A device that exists keeps its twin.
+            settings: How the devices behave.
+            clock: Which time they tell; the wall's if not given.
+
+        Raises:
+            HubRequestError: An id is refused.
+            TimeoutError: Some devices did not connect.
+        """
+        known = {record.identity.device_id for record in self.hub.devices()}
+        for name in tags.keys() - known:
+            self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
+            self.hub.change_twin(name, None, {"tags": tags[name]})
+        fleet = Fleet(
+            tags,
+            hub=self.hub,
+            address=self.device_endpoint.address,
+            port=MQTT_PORT,
+            hostname=HUB_HOSTNAME,
+            ca_file=self.ca_file,
+            settings=settings,
+            clock=clock,
+        )
+        self._fleets.append(fleet)
+        await fleet.start()
+        return fleet
 
     async def create_deployment(self, document: JsonObject) -> Configuration:
         """Create a deployment from the JSON that `az iot edge deployment create` would send.
