@@ -8,6 +8,7 @@ A room for each outside system, and around them what they share:
 | `edgehub/`   | edgeHub: sessions, routes, store and forward, twins, methods                  |
 | `edgeagent/` | edgeAgent: manifest, modules, restarts; and the workload API                  |
 | `mqtt/`      | the wire that edgeHub (and IoT Hub) speak to their clients                    |
+| `fleet/`     | a thousand light devices, which only speak and behave like IoT Edge devices   |
 | `world/`     | all of them put together, with a model repository beside                      |
 
 The rooms of the outside systems do not import each other: they meet by `device_link`. `quirks`

@@ -1,12 +1,21 @@
-"""The line between one device and the hub, which can be cut: `set_online(False)`."""
+"""The line between one device and the hub, which can be cut: `set_online(False)`.
 
+An IoT Edge device has one line for all its modules (`method_target`, the listeners). A device or
+module that connects to the hub by MQTT has a line of its own, which goes before it (`attach`).
+"""
+
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taktgate.standin.azure.errors import UpstreamOfflineError
+from taktgate.standin.azure.errors import HubRequestError, UpstreamOfflineError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
+
+ITSELF = ""
+"""Stands for a module's name where the device itself is meant."""
+DEVICE_NOT_ONLINE = 404103
 
 DesiredListener = Callable[[str, JsonObject, int], None]
 """Called with module, patch (without `$version`) and the new version."""
@@ -57,8 +66,25 @@ class MethodTarget(Protocol):
         """Call the method. Raises HubRequestError when the module is away or too slow."""
 
 
+class DirectLine(Protocol):
+    """The connection that a device or module has to the hub for itself."""
+
+    @property
+    def takes_methods(self) -> bool:
+        """Tell whether direct methods reach it now."""
+
+    def desired_changed(self, patch: JsonObject, version: int) -> None:
+        """Pass on a change of its desired properties."""
+
+    async def invoke(self, call: MethodRequest) -> MethodResult:
+        """Call the method. Raises HubRequestError when the client is too slow."""
+
+    def cut(self) -> None:
+        """End the connection at once."""
+
+
 class HubSide(Protocol):
-    """What the hub offers to a device."""
+    """What the hub offers to a device; `ITSELF` stands for the device where a module is named."""
 
     def module_key(self, device: str, module: str) -> bytes | None:
         """Return the module's symmetric key, or None when there is no such module."""
@@ -89,13 +115,57 @@ class DeviceLink:
         self._desired_listeners: list[DesiredListener] = []
         self._online_listeners: list[OnlineListener] = []
         self.method_target: MethodTarget | None = None
+        self._lines: dict[str, DirectLine] = {}
+        self._lines_changed = asyncio.Event()
 
     def set_online(self, online: bool) -> None:
-        """Cut or mend the line."""
+        """Cut or mend the line, and with it each line of a client's own."""
         if online != self.is_online:
             self.is_online = online
             for listener in list(self._online_listeners):
                 listener(online)
+            if not online:
+                self.cut()
+
+    def attach(self, module: str, line: DirectLine) -> None:
+        """Let *module* be reached by *line* from now on."""
+        self._lines[module] = line
+        self.line_changed()
+
+    def detach(self, module: str, line: DirectLine) -> None:
+        """Forget *line*, unless another one has taken its place."""
+        if self._lines.get(module) is line:
+            del self._lines[module]
+
+    def line_changed(self) -> None:
+        """Wake the method calls that wait for a client."""
+        self._lines_changed.set()
+        self._lines_changed = asyncio.Event()
+
+    def cut(self, module: str | None = None) -> None:
+        """End the connections that *module*, or any client of the device, has to the hub."""
+        for name, line in list(self._lines.items()):
+            if module is None or name == module:
+                line.cut()
+
+    def is_connected(self, module: str) -> bool:
+        """Tell whether the hub reaches *module*, by a line of its own or through its device."""
+        return module in self._lines or (self.method_target is not None and self.is_online)
+
+    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
+        """Call a method of *module*, which may take the call's connect timeout to come.
+
+        Raises:
+            HubRequestError: 404 when it is not reached in time, or what its line raises.
+        """
+        target = self.method_target if self.is_online else None
+        if target is not None and module not in self._lines:
+            return await target.invoke(module, call)
+        line = await self._line_within(module, call.connect_timeout_s)
+        if line is None:
+            message = f"{self.device}/{module}".rstrip("/") + " is offline"
+            raise HubRequestError(404, "DeviceNotOnline", message, number=DEVICE_NOT_ONLINE)
+        return await line.invoke(call)
 
     def on_desired(self, listener: DesiredListener) -> None:
         """Call *listener* at each change of a module's desired properties."""
@@ -110,6 +180,8 @@ class DeviceLink:
         if self.is_online:
             for listener in list(self._desired_listeners):
                 listener(module, patch, version)
+            if module in self._lines:
+                self._lines[module].desired_changed(patch, version)
 
     def module_key(self, module: str) -> bytes | None:
         """Return a module's key; the device keeps its keys, so this works offline."""
@@ -153,3 +225,13 @@ class DeviceLink:
     def _require_online(self) -> None:
         if not self.is_online:
             raise UpstreamOfflineError(f"device {self.device} is offline")
+
+    async def _line_within(self, module: str, timeout_s: float) -> DirectLine | None:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        while (line := self._lines.get(module)) is None or not line.takes_methods:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._lines_changed.wait()
+            except TimeoutError:
+                return None
+        return line

@@ -8,7 +8,7 @@ from taktgate.standin.azure.errors import PortInUseError
 
 ATTEMPTS = 50
 HUB_HOST, FIRST_GATEWAY_HOST = 1, 2
-PROBED = ((HUB_HOST, 8443), (FIRST_GATEWAY_HOST, 8883))
+PROBED = ((HUB_HOST, 8443), (HUB_HOST, 8883), (FIRST_GATEWAY_HOST, 8883))
 
 
 @dataclass(frozen=True, slots=True)

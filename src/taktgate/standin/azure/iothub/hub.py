@@ -8,7 +8,13 @@ from typing import Any
 
 from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.clock import Clock, WorldClock
-from taktgate.standin.azure.device_link import DeviceLink, MethodResult, Telemetry, TwinProperties
+from taktgate.standin.azure.device_link import (
+    ITSELF,
+    DeviceLink,
+    MethodResult,
+    Telemetry,
+    TwinProperties,
+)
 from taktgate.standin.azure.errors import (
     HubRequestError,
     ManifestError,
@@ -75,13 +81,15 @@ class IotHub:
             self._devices[device] = DeviceRecord(identity=identity)
             for module in SYSTEM_MODULES if is_edge else ():
                 self.ensure_module(device, module)
-            self._changed()
+            self._changed(self._devices[device])
             return identity
         if if_match is None:
             raise HubRequestError(409, "DeviceAlreadyExists", f"device {device} exists")
         check_etag(record.identity.etag, if_match)
         record.identity.status = str(document.get("status", record.identity.status))
         record.identity.touch()
+        if record.identity.status != "enabled":
+            self.link(device).cut()
         return record.identity
 
     def delete_device(self, device: str, if_match: str | None = None) -> None:
@@ -92,7 +100,8 @@ class IotHub:
         """
         check_etag(self.device(device).identity.etag, if_match)
         del self._devices[device]
-        self._links.pop(device, None)
+        self.link(device).cut()
+        del self._links[device]
 
     def put_module(
         self, device: str, module: str, document: JsonObject, if_match: str | None = None
@@ -124,6 +133,7 @@ class IotHub:
         """
         check_etag(self.identity(device, module).etag, if_match)
         del self.device(device).modules[module]
+        self.link(device).cut(module)
 
     def device(self, device: str) -> DeviceRecord:
         """Return a device.
@@ -186,7 +196,7 @@ class IotHub:
         if desired:
             self._patch_desired(identity, desired)
         if tags and module is None:
-            self._changed()
+            self._changed(self.device(device))
         return identity
 
     def put_configuration(
@@ -223,10 +233,10 @@ class IotHub:
             raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
         self._apply_targets(record, device_management.merge_content([modules_content]))
 
-    def evaluate_deployments(self) -> None:
-        """Give every IoT Edge device what its deployments say now."""
+    def evaluate_deployments(self, only: DeviceRecord | None = None) -> None:
+        """Give every IoT Edge device, or only one, what its deployments say now."""
         deployments = [each.deployment for each in self.configurations.all()]
-        for record in self._devices.values():
+        for record in self._devices.values() if only is None else (only,):
             if record.identity.is_edge:
                 self._evaluate(record, deployments)
 
@@ -248,17 +258,15 @@ class IotHub:
         Raises:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
-        self.identity(device, module)
-        link = self.link(device)
-        if link.method_target is None or not link.is_online:
-            raise HubRequestError(404, "DeviceNotOnline", f"{device} is offline", number=404103)
-        return await link.method_target.invoke(module, call)
+        self.identity(device, module or None)
+        return await self.link(device).invoke(module, call)
 
     def module_key(self, device: str, module: str) -> bytes | None:
         """Return a module's key, or None when there is no such module."""
-        record = self._devices.get(device)
-        identity = record.modules.get(module) if record is not None else None
-        return None if identity is None else base64.b64decode(identity.key)
+        try:
+            return base64.b64decode(self.identity(device, module or None).key)
+        except HubRequestError:
+            return None
 
     def generation_id(self, device: str, module: str) -> str:
         """Return a module identity's generation.
@@ -283,7 +291,7 @@ class IotHub:
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module)
+        identity = self.identity(device, module or None)
         return TwinProperties(
             desired=identity.desired,
             desired_version=identity.desired_version,
@@ -297,7 +305,7 @@ class IotHub:
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module)
+        identity = self.identity(device, module or None)
         identity.reported = twin_documents.merge(identity.reported, patch)
         identity.reported_version += 1
         identity.touch()
@@ -309,9 +317,10 @@ class IotHub:
         if self._on_telemetry is not None:
             self._on_telemetry(telemetry)
 
-    def _changed(self) -> None:
+    def _changed(self, record: DeviceRecord | None = None) -> None:
+        """Evaluate what a change of one device, or of a deployment (None), may have changed."""
         if self._evaluates_at_once:
-            self.evaluate_deployments()
+            self.evaluate_deployments(record)
 
     def _evaluate(
         self, record: DeviceRecord, deployments: list[device_management.Deployment]
@@ -360,10 +369,9 @@ class IotHub:
         identity.desired = merged
         identity.desired_version += 1
         identity.touch()
-        if identity.module_id is not None:
-            self.link(identity.device_id).deliver_desired(
-                identity.module_id, patch, identity.desired_version
-            )
+        self.link(identity.device_id).deliver_desired(
+            identity.module_id or ITSELF, patch, identity.desired_version
+        )
 
     def _documents(self, source: query_language.Source) -> list[JsonObject]:
         if source == "devices":

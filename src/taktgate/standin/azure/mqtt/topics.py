@@ -1,4 +1,7 @@
-"""edgeHub's MQTT topics: what a module's topic asks for, and the topics sent to a module."""
+"""The MQTT topics of IoT Hub and edgeHub: what a client's topic asks for, and what is sent to it.
+
+A client is a module, or a device where the module's name is empty.
+"""
 
 import re
 from collections.abc import Mapping
@@ -27,19 +30,25 @@ SYSTEM_NAMES = {
 TWIN_RESPONSES = "$iothub/twin/res/#"
 DESIRED_PATCHES = "$iothub/twin/PATCH/properties/desired/#"
 METHODS = "$iothub/methods/POST/#"
+NOTICES = (TWIN_RESPONSES, DESIRED_PATCHES, METHODS)
 INPUTS = re.compile(r"^devices/(?P<device>[^/]+)/modules/(?P<module>[^/]+)/(inputs/)?#$")
 
 _EVENTS = re.compile(
-    r"^devices/(?P<device>[^/]+)/modules/(?P<module>[^/]+)/messages/events/(?P<bag>[^/]*)/?$"
+    r"^devices/(?P<device>[^/]+)/(modules/(?P<module>[^/]+)/)?messages/events/(?P<bag>[^/]*)/?$"
 )
 _TWIN_GET = re.compile(r"^\$iothub/twin/GET/\?\$rid=(?P<rid>[^&]+)$")
 _TWIN_PATCH = re.compile(r"^\$iothub/twin/PATCH/properties/reported/\?\$rid=(?P<rid>[^&]+)$")
+_TWIN_ANSWER = re.compile(r"^\$iothub/twin/res/(?P<status>\d+)/\?\$rid=(?P<rid>[^&]+)(&.*)?$")
+_DESIRED_CHANGED = re.compile(
+    r"^\$iothub/twin/PATCH/properties/desired/\?\$version=(?P<version>\d+)$"
+)
+_METHOD_CALL = re.compile(r"^\$iothub/methods/POST/(?P<name>[^/]+)/\?\$rid=(?P<rid>[^&]+)$")
 _METHOD_RESULT = re.compile(r"^\$iothub/methods/res/(?P<status>-?\d+)/\?\$rid=(?P<rid>[^&]+)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """A message from a module; *system* and *properties* are decoded."""
+    """A message from a client; *system* and *properties* are decoded."""
 
     device: str
     module: str
@@ -69,17 +78,41 @@ class MethodAnswer:
     status: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TwinAnswer:
+    """The hub answers a `TwinGet` (200) or a `ReportedPatch` (204), or refuses it."""
+
+    request_id: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredChanged:
+    """The desired properties have changed."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodCall:
+    """A direct method is called."""
+
+    name: str
+    request_id: str
+
+
+Notice: TypeAlias = TwinAnswer | DesiredChanged | MethodCall
 Request: TypeAlias = Event | TwinGet | ReportedPatch | MethodAnswer
 
 
 def parse(topic: str) -> Request:
-    """Return what a module asks for by publishing to *topic*.
+    """Return what a client asks for by publishing to *topic*.
 
     Raises:
-        MqttProtocolError: edgeHub knows no such topic.
+        MqttProtocolError: There is no such topic.
     """
     if found := _EVENTS.match(topic):
-        return _event(found["device"], found["module"], found["bag"])
+        return _event(found["device"], found["module"] or "", found["bag"])
     if found := _TWIN_GET.match(topic):
         return TwinGet(request_id=found["rid"])
     if found := _TWIN_PATCH.match(topic):
@@ -92,7 +125,7 @@ def parse(topic: str) -> Request:
 def _event(device: str, module: str, bag: str) -> Event:
     properties: dict[str, str] = {}
     system: dict[str, str] = {}
-    for item in filter(None, bag.split("&")):
+    for item in filter(None, bag.removeprefix("?").split("&")):
         name, _, value = item.partition("=")
         key = unquote(name)
         (system if key in SYSTEM_NAMES else properties)[key] = unquote(value)
@@ -101,10 +134,21 @@ def _event(device: str, module: str, bag: str) -> Event:
 
 def is_subscribable(topic_filter: str, *, device: str, module: str) -> bool:
     """Tell whether edgeHub grants *topic_filter* to this module."""
-    if topic_filter in (TWIN_RESPONSES, DESIRED_PATCHES, METHODS):
+    if topic_filter in NOTICES:
         return True
     found = INPUTS.match(topic_filter)
     return found is not None and (found["device"], found["module"]) == (device, module)
+
+
+def is_subscribable_at_hub(topic_filter: str, *, device: str, module: str) -> bool:
+    """Tell whether IoT Hub grants *topic_filter* to this client.
+
+    Cloud-to-device messages are granted, though the local hub has none
+    (learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub).
+    """
+    if module:
+        return is_subscribable(topic_filter, device=device, module=module)
+    return topic_filter in (*NOTICES, f"devices/{device}/messages/devicebound/#")
 
 
 def input_topic(device: str, module: str, input_name: str, bag: Mapping[str, str]) -> str:
@@ -127,3 +171,33 @@ def desired_patch_topic(version: int) -> str:
 def method_topic(name: str, request_id: str) -> str:
     """Return the topic of a direct method call."""
     return f"$iothub/methods/POST/{name}/?$rid={request_id}"
+
+
+def twin_get_topic(request_id: str) -> str:
+    """Return the topic by which a client asks for its twin."""
+    return f"$iothub/twin/GET/?$rid={request_id}"
+
+
+def reported_patch_topic(request_id: str) -> str:
+    """Return the topic by which a client patches its reported properties."""
+    return f"$iothub/twin/PATCH/properties/reported/?$rid={request_id}"
+
+
+def method_answer_topic(status: int, request_id: str) -> str:
+    """Return the topic by which a client answers a direct method."""
+    return f"$iothub/methods/res/{status}/?$rid={request_id}"
+
+
+def parse_notice(topic: str) -> Notice:
+    """Return what a hub tells a client by *topic*.
+
+    Raises:
+        MqttProtocolError: There is no such topic.
+    """
+    if found := _DESIRED_CHANGED.match(topic):
+        return DesiredChanged(version=int(found["version"]))
+    if found := _TWIN_ANSWER.match(topic):
+        return TwinAnswer(request_id=found["rid"], status=int(found["status"]))
+    if found := _METHOD_CALL.match(topic):
+        return MethodCall(name=found["name"], request_id=found["rid"])
+    raise MqttProtocolError(f"no such topic: {topic[:120]!r}")

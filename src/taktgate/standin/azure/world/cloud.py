@@ -12,7 +12,7 @@ import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,7 +30,9 @@ from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
 from taktgate.standin.azure.errors import HubRequestError
+from taktgate.standin.azure.fleet.fleet import Fleet, FleetSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
+from taktgate.standin.azure.iothub.device_endpoint import MQTT_PORT, DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.json_types import JsonObject
@@ -81,6 +83,7 @@ class LocalCloud:
         self._key = service_key or secrets.token_bytes(32)
         self.clock = clock or WorldClock()
         self._devices: dict[str, LocalDevice] = {}
+        self._fleets: list[Fleet] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
         self._authority: CertificateAuthority | None = None
@@ -91,6 +94,9 @@ class LocalCloud:
             clock=self.clock,
         )
         self.registry = RegistryServer(registry_directory or directory / "registry", address)
+        self.device_endpoint = DeviceEndpoint(
+            self.hub, address=address, hostnames=(HUB_HOSTNAME, address)
+        )
         self._rest = IotHubRest(self.hub, address=address, policy=POLICY, key=self._key)
 
     async def __aenter__(self) -> Self:
@@ -106,6 +112,8 @@ class LocalCloud:
             tls = self._authority.server_context("iothub", [self._address])
             await self._rest.start(self._hub_port, tls)
             stack.push_async_callback(self._rest.stop)
+            await self.device_endpoint.start(tls)
+            stack.push_async_callback(self.device_endpoint.stop)
             await self.registry.start(self._registry_port)
             stack.push_async_callback(self.registry.stop)
             self._stack = stack.pop_all()
@@ -123,7 +131,8 @@ class LocalCloud:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        stops = (device.stop() for device in self._devices.values())
+        fleets = (fleet.stop() for fleet in self._fleets)
+        stops = (*fleets, *(device.stop() for device in self._devices.values()))
         ends = await asyncio.gather(*stops, return_exceptions=True)
         self._devices.clear()
         await self._stack.aclose()
@@ -161,6 +170,11 @@ class LocalCloud:
     def devices(self) -> Mapping[str, LocalDevice]:
         """The devices that run, by name."""
         return self._devices
+
+    @property
+    def fleets(self) -> Sequence[Fleet]:
+        """The light devices, as they were added."""
+        return self._fleets
 
     async def add_device(
         self,
@@ -247,6 +261,42 @@ class LocalCloud:
             PortInUseError: edgeHub's port was taken meanwhile.
         """
         await self._devices[device].serve_with(self._ca)
+
+    async def add_fleet(
+        self,
+        tags: Mapping[str, JsonObject],
+        *,
+        settings: FleetSettings | None = None,
+        clock: Clock | None = None,
+    ) -> Fleet:
+        """Register light IoT Edge devices and connect them; see `standin/azure/fleet`.
+
+        Args:
+            tags: The device twins' tags by device id. A device that exists keeps its twin.
+            settings: How the devices behave.
+            clock: Which time they tell; the world's if not given.
+
+        Raises:
+            HubRequestError: An id is refused.
+            TimeoutError: Some devices did not connect.
+        """
+        known = {record.identity.device_id for record in self.hub.devices()}
+        for name in tags.keys() - known:
+            self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
+            self.hub.change_twin(name, None, {"tags": tags[name]})
+        fleet = Fleet(
+            tags,
+            hub=self.hub,
+            address=self.device_endpoint.address,
+            port=MQTT_PORT,
+            hostname=HUB_HOSTNAME,
+            ca_file=self.ca_file,
+            settings=settings,
+            clock=clock or self.clock,
+        )
+        self._fleets.append(fleet)
+        await fleet.start()
+        return fleet
 
     async def create_deployment(self, document: JsonObject) -> Configuration:
         """Create a deployment from the JSON that `az iot edge deployment create` would send.
