@@ -20,6 +20,7 @@ from typing import Self
 from taktgate.standin.azure.certificates import CertificateAuthority, create_authority
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
+from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
@@ -152,6 +153,7 @@ class LocalCloud:
         restart_backoff_s: float = 10.0,
         stop_grace_s: float = 10.0,
         edgehub: EdgeHubSettings | None = None,
+        runtime: DockerSettings | None = None,
     ) -> LocalDevice:
         """Register an IoT Edge device and start its edgeHub and edgeAgent.
 
@@ -166,10 +168,12 @@ class LocalCloud:
             restart_backoff_s: The first wait before a restart; doubles up to 300 s.
             stop_grace_s: The time from SIGTERM to SIGKILL.
             edgehub: Limits of its edgeHub.
+            runtime: The engine whose containers its modules are; None runs them as processes.
 
         Raises:
             HubRequestError: The device exists.
             PortInUseError: Port 8883 of the gateway address is taken.
+            EngineUnreachableError: No container engine answers as `runtime` says.
         """
         self.hub.put_device(name, {"capabilities": {"iotEdge": True}})
         self.hub.change_twin(name, None, {"tags": tags or {}})
@@ -190,6 +194,8 @@ class LocalCloud:
                 back_off=BackOff(base_s=restart_backoff_s),
                 stop_grace_s=stop_grace_s,
                 on_event=on_event or (lambda _: None),
+                runtime=runtime,
+                hub_hostname=HUB_HOSTNAME,
             ),
             edgehub=edgehub,
         )

@@ -4,6 +4,7 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
+from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgeagent.agent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.mounts import volume_directory
@@ -12,6 +13,7 @@ from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.quirks import QuirkBoard
 
 MAX_SOCKET_PATH = 100
 
@@ -37,6 +39,8 @@ class LocalDevice:
         place: DevicePlace,
         agent: EdgeAgentSettings,
         edgehub: EdgeHubSettings | None,
+        clock: Clock | None = None,
+        agent_quirks: QuirkBoard | None = None,
     ) -> None:
         self.name = link.device
         self.link = link
@@ -52,10 +56,7 @@ class LocalDevice:
             settings=edgehub,
         )
         self.edgeagent = EdgeAgent(
-            link=link,
-            identities=self,
-            report=self.edgehub.twins.patch_reported,
-            settings=agent,
+            link=link, identities=self, settings=agent, clock=clock, quirks=agent_quirks
         )
         link.method_target = self
 
@@ -64,9 +65,14 @@ class LocalDevice:
 
         Raises:
             PortInUseError: edgeHub's port is taken.
+            EngineUnreachableError: Modules are to be containers and no engine answers.
         """
         await self.edgehub.start()
-        self.edgeagent.start()
+        try:
+            await self.edgeagent.start()
+        except BaseException:
+            await self.edgehub.stop()
+            raise
 
     async def stop(self) -> None:
         """End the modules, then edgeHub."""
