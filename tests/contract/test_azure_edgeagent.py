@@ -189,6 +189,7 @@ def test_module_that_ended_stays_so_if_its_policy_says(
     status: str,
 ) -> None:
     deploy(world, {"probe": probe({"PROBE_EXIT": str(code)}, policy=policy)})
+    wait_for(lambda: started(events))
     wait_for(lambda: module(world).get("runtimeStatus") == status)
     assert module(world)["exitCode"] == code
     assert len(started(events)) == 1
@@ -250,7 +251,7 @@ def test_edgeagent_answers_ping_and_restarts_a_module(
 
     assert invoke("ping", None) == 200
     assert invoke("RestartModule", {"schemaVersion": "1.0", "id": "probe"}) == 200
-    assert invoke("RestartModule", {"schemaVersion": "1.0", "id": "nobody"}) == 404
+    assert invoke("RestartModule", {"schemaVersion": "1.0", "id": "nobody"}) == 500
     wait_for(lambda: len(started(events)) == 2)
 
 
@@ -267,7 +268,8 @@ with CloudThread(Path(sys.argv[1]), address=network.address(1)) as world:
     world.run(world.cloud.add_device("station-1", gateway=network.address(2), images=images,
         on_event=lambda event: print(event.pid, flush=True)))
     env = {"PROBE_DIR": {"value": "."}}
-    modules = {"probe": {"type": "docker", "settings": {"image": "probe"}, "env": env}}
+    modules = {"probe": {"type": "docker", "status": "running", "settings": {"image": "probe"},
+        "env": env}}
     agent = {"schemaVersion": "1.1", "runtime": {}, "systemModules": {}, "modules": modules}
     world.call(world.cloud.hub.apply_content, "station-1",
         {"$edgeAgent": {"properties.desired": agent}})

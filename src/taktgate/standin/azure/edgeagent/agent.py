@@ -1,49 +1,44 @@
-"""edgeAgent of one device: turns `$edgeAgent`'s desired properties into running modules."""
+"""edgeAgent of one device: turns `$edgeAgent`'s desired properties into running modules.
+
+The cycle is Azure/iotedge edge-agent/.../Agent.Core/Agent.cs: get the deployment, compare it with
+the modules there are, do the steps, report.
+"""
 
 import asyncio
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from taktgate.standin.azure.clock import Clock, WorldClock
+from taktgate.standin.azure.clock import Clock, Timer, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
-from taktgate.standin.azure.edgeagent.manifest import (
-    ModuleSpec,
-    WantedModule,
-    WantedStatus,
-    parse_modules,
+from taktgate.standin.azure.edgeagent import deployment_status
+from taktgate.standin.azure.edgeagent.backup import DeploymentBackup
+from taktgate.standin.azure.edgeagent.deployment_source import DeploymentSource
+from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus
+from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
+from taktgate.standin.azure.edgeagent.methods import AgentMethods
+from taktgate.standin.azure.edgeagent.module import ManagedModule, ModuleEvent, log_crash
+from taktgate.standin.azure.edgeagent.module_set import (
+    ModuleIdentities,
+    ModuleSet,
+    ModuleSetSettings,
 )
-from taktgate.standin.azure.edgeagent.module import (
-    Launch,
-    ManagedModule,
-    ModuleEvent,
-    log_crash,
-)
-from taktgate.standin.azure.edgeagent.mounts import plan_mounts
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
+from taktgate.standin.azure.edgeagent.report import AgentSight, reported_properties
+from taktgate.standin.azure.edgeagent.reporter import Reporter
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
-from taktgate.standin.azure.errors import ManifestError, UpstreamOfflineError
+from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime, Platform
+from taktgate.standin.azure.edgeagent.runtimes import new_runtime
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.quirks import QuirkBoard, System
 
 log = logging.getLogger(__name__)
 
 OWN_MODULE = "$edgeAgent"
-SETTLE_S = 0.02
-"""Reports that come closer than this are sent as one."""
-
-
-class ModuleIdentities(Protocol):
-    """Gives a module its identity on the device."""
-
-    async def environment(self, module: str) -> dict[str, str]:
-        """Open the module's workload API and return its IOTEDGE_* variables."""
-
-    async def close(self, module: str) -> None:
-        """Close the module's workload API."""
+RECONCILE_PERIOD_S = 5.0
+"""How often edgeAgent looks again while a deployment is not done: Program.cs, reconcile task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +54,11 @@ class EdgeAgentSettings:
     back_off: BackOff = field(default_factory=BackOff)
     stop_grace_s: float = 10.0
     on_event: Callable[[ModuleEvent], None] = lambda _: None
+    runtime: DockerSettings | None = None
+    """Run modules as containers of this engine; None runs the commands of `images`."""
+    report_period_s: float = 0.02
+    """Reports that come closer than this, in world seconds, are sent as one; 5 in Azure."""
+    hub_hostname: str = "taktgate-local.azure-devices.net"
 
 
 class EdgeAgent:
@@ -69,21 +69,54 @@ class EdgeAgent:
         *,
         link: DeviceLink,
         identities: ModuleIdentities,
-        report: Callable[[str, JsonObject], object],
         settings: EdgeAgentSettings,
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
     ) -> None:
+        self._link = link
+        self._settings = settings
         self._clock = clock or WorldClock()
         self.quirks = quirks or QuirkBoard(System.EDGEAGENT)
-        self._link = link
-        self._identities = identities
-        self._report = report
-        self._settings = settings
-        self._modules: dict[str, ManagedModule] = {}
-        self._wanted: dict[str, WantedStatus] = {}
-        self._deployed = asyncio.Event()
+        self.runtime: ModuleRuntime = new_runtime(
+            settings.runtime,
+            device=link.device,
+            images=settings.images,
+            directory=settings.directory,
+            volumes=settings.volumes,
+            clock=self._clock,
+        )
+        self._platform = Platform(os="", architecture="", version="")
+        self._source = DeploymentSource(
+            link,
+            OWN_MODULE,
+            backup=DeploymentBackup(settings.directory / "agent"),
+            back_off=settings.back_off,
+        )
+        self._set = ModuleSet(
+            runtime=self.runtime,
+            identities=identities,
+            clock=self._clock,
+            quirks=self.quirks,
+            settings=ModuleSetSettings(
+                device=link.device,
+                environment=settings.environment,
+                grace_s=settings.stop_grace_s,
+                back_off=lambda: self._source.options.back_off,
+                on_event=settings.on_event,
+                on_change=self._on_change,
+            ),
+        )
+        self._reporter = Reporter(link, OWN_MODULE)
+        self._methods = AgentMethods(
+            self, hub=settings.hub_hostname, device=link.device, clock=self._clock
+        )
+        self._status = deployment_status.COOLING_OFF
+        self._version = 0
+        self._started_at = self._clock.utc()
+        self._is_up = False
+        self._wake = asyncio.Event()
         self._changed = asyncio.Event()
+        self._next_look: Timer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         link.on_desired(self._on_desired)
         link.on_online(self._on_online)
@@ -91,11 +124,21 @@ class EdgeAgent:
     @property
     def modules(self) -> Mapping[str, ManagedModule]:
         """The modules that the device has now."""
-        return self._modules
+        return self._set.modules
 
-    def start(self) -> None:
-        """Begin to follow the deployment."""
-        self._deployed.set()
+    async def start(self) -> None:
+        """Begin to follow the deployment; offline, the one that was followed last.
+
+        Raises:
+            EngineUnreachableError: Modules are to be containers and no engine answers.
+        """
+        self._platform = await self.runtime.open()
+        self._started_at = self._clock.utc()
+        self._is_up = True
+        self._source.restore()
+        if self._source.good is not None:
+            self._set.remember(self._source.good.deployment)
+        self._wake.set()
         follow = asyncio.create_task(self._follow(), name=f"edgeAgent {self._link.device}")
         report = asyncio.create_task(self._report_changes(), name="edgeAgent reports")
         self._tasks = [follow, report]
@@ -103,140 +146,84 @@ class EdgeAgent:
             task.add_done_callback(log_crash)
 
     async def stop(self) -> None:
-        """End all modules, then edgeAgent."""
+        """End all modules, then edgeAgent, which says so last: Agent.cs, HandleShutdown."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        await asyncio.gather(*(self._remove(name) for name in list(self._modules)))
+        self._look_later(None)
+        was_up, self._is_up = self._is_up, False
+        self._status = deployment_status.NOT_RUNNING
+        last_words = self._properties()
+        await self._set.stop()
+        if was_up:
+            self._reporter.report(last_words)
+        await self.runtime.close()
 
     async def invoke(self, name: str, payload: Any) -> MethodResult:
-        """Answer a direct method: ping and RestartModule."""
-        if name == "ping":
-            return MethodResult(status=200, payload=None)
-        if name == "RestartModule":
-            module = self._modules.get(payload.get("id", "")) if isinstance(payload, dict) else None
-            if module is None:
-                return MethodResult(status=404, payload={"message": "no such module"})
-            await module.restart()
-            return MethodResult(status=200, payload=None)
-        return MethodResult(status=400, payload={"message": f"method {name} is not known here"})
+        """Answer a direct method of edgeAgent."""
+        return await self._methods.invoke(name, payload)
 
     async def _follow(self) -> None:
         while True:
-            await self._deployed.wait()
-            self._deployed.clear()
-            try:
-                desired = dict(self._link.twin_properties(OWN_MODULE).desired)
-            except UpstreamOfflineError:
-                continue
-            if desired:
-                await self._apply(desired)
+            await self._wake.wait()
+            self._wake.clear()
+            self._source.refresh()
+            self._status = await self._reconcile()
+            self._on_change()
 
-    async def _apply(self, desired: JsonObject) -> None:
-        version = self._link.twin_properties(OWN_MODULE).desired_version
-        code, description = 200, ""
-        try:
-            wanted = parse_modules(desired)
-            launches = {each.spec.name: await self._launch(each.spec) for each in wanted}
-        except (ManifestError, OSError) as error:
-            code, description = 400, str(error)
-            log.error("deployment refused", extra={"reason": description})
-        else:
-            await self._reconcile(wanted, launches)
-        self._report(
-            OWN_MODULE,
-            {
-                "schemaVersion": "1.1",
-                "lastDesiredVersion": version,
-                "lastDesiredStatus": {"code": code, "description": description},
-                "runtime": {"platform": {"os": "linux", "architecture": os.uname().machine}},
-                "systemModules": {
-                    "edgeAgent": {"type": "docker", "runtimeStatus": "running"},
-                    "edgeHub": {"type": "docker", "runtimeStatus": "running"},
-                },
-            },
+    async def _reconcile(self) -> DeploymentStatus:
+        """Do what is to be done for the last good deployment, and return the status to report."""
+        self._look_later(None)
+        good, refusal = self._source.good, self._source.refusal
+        if good is None:
+            return refusal or deployment_status.COOLING_OFF
+        outcome = await self._set.apply(good, self._source.options)
+        # The version in force: a refused deployment is not it, one with failed steps is.
+        self._version = good.version
+        if not outcome.is_complete:
+            self._look_later(RECONCILE_PERIOD_S)
+        if refusal is not None:
+            return refusal
+        return outcome.status()
+
+    def _look_later(self, delay_s: float | None) -> None:
+        if self._next_look is not None:
+            self._next_look.cancel()
+        self._next_look = (
+            None if delay_s is None else self._clock.call_later(delay_s, self._wake.set)
         )
-        self._changed.set()
-
-    async def _reconcile(self, wanted: list[WantedModule], launches: Mapping[str, Launch]) -> None:
-        names = {each.spec.name for each in wanted}
-        for name in [name for name in self._modules if name not in names]:
-            await self._remove(name)
-        for each in wanted:
-            await self._settle(each, launches[each.spec.name])
-
-    async def _settle(self, wanted: WantedModule, launch: Launch) -> None:
-        name = wanted.spec.name
-        known = self._modules.get(name)
-        if known is None or known.spec != wanted.spec:
-            if known is not None:
-                await known.stop()
-            known = self._modules[name] = self._managed(wanted.spec, launch)
-            self._wanted.pop(name, None)
-        if self._wanted.get(name) == wanted.status:
-            return
-        self._wanted[name] = wanted.status
-        if wanted.status is WantedStatus.RUNNING:
-            known.start()
-        else:
-            await known.stop()
-
-    def _managed(self, spec: ModuleSpec, launch: Launch) -> ManagedModule:
-        return ManagedModule(
-            device=self._link.device,
-            spec=spec,
-            launch=launch,
-            back_off=self._settings.back_off,
-            grace_s=self._settings.stop_grace_s,
-            on_event=self._settings.on_event,
-            on_change=self._changed.set,
-        )
-
-    async def _launch(self, spec: ModuleSpec) -> Launch:
-        directory = self._settings.directory
-        mounts = plan_mounts(
-            spec.name, spec.create_options, directory=directory, volumes=self._settings.volumes
-        )
-        mounts.create()
-        given = {**_docker_env(spec), **spec.env, **self._settings.environment.get(spec.name, {})}
-        return Launch(
-            command=self._settings.images.command(spec.image),
-            environment={
-                "PATH": os.environ.get("PATH", os.defpath),
-                **{name: mounts.to_host(value) for name, value in given.items()},
-                **await self._identities.environment(spec.name),
-            },
-            directory=directory / "work" / spec.name,
-            log_file=directory / "logs" / f"{spec.name}.log",
-        )
-
-    async def _remove(self, name: str) -> None:
-        await self._modules.pop(name).stop()
-        self._wanted.pop(name, None)
-        await self._identities.close(name)
-        self._report(OWN_MODULE, {"modules": {name: None}})
 
     async def _report_changes(self) -> None:
         while True:
             await self._changed.wait()
-            await asyncio.sleep(SETTLE_S)
+            await self._clock.sleep(self._settings.report_period_s)
             self._changed.clear()
-            modules = {
-                name: module.reported(self._wanted.get(name, WantedStatus.STOPPED))
-                for name, module in self._modules.items()
-            }
-            self._report(OWN_MODULE, {"modules": modules})
+            self._reporter.report(self._properties())
+
+    def _properties(self) -> JsonObject:
+        good = self._source.good
+        return reported_properties(
+            AgentSight(
+                version=self._version,
+                status=self._status,
+                platform=self._platform,
+                deployment=None if good is None else good.deployment,
+                modules=self._set.sights(),
+                is_up=self._is_up,
+                started_at=self._started_at,
+            )
+        )
+
+    def _on_change(self) -> None:
+        self._changed.set()
 
     def _on_desired(self, module: str, _patch: JsonObject, _version: int) -> None:
         if module == OWN_MODULE:
-            self._deployed.set()
+            self._wake.set()
 
     def _on_online(self, online: bool) -> None:
         if online:
-            self._deployed.set()
-
-
-def _docker_env(spec: ModuleSpec) -> dict[str, str]:
-    pairs = (str(item).partition("=") for item in spec.create_options.get("Env") or [])
-    return {name: value for name, _, value in pairs}
+            self._reporter.forget()
+            self._wake.set()
+            self._on_change()

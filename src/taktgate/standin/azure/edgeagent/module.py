@@ -1,21 +1,31 @@
-"""One module under edgeAgent: its workload API, its process, its restarts."""
+"""One module under edgeAgent: its run, its end, its restarts."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from pathlib import Path
 
-from taktgate.standin.azure.edgeagent.manifest import ModuleSpec, WantedStatus
-from taktgate.standin.azure.edgeagent.module_process import ModuleProcess
-from taktgate.standin.azure.edgeagent.restart_policy import BackOff, shall_restart
-from taktgate.standin.azure.errors import ManifestError
-from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.clock import Clock, Timer
+from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.manifest import ModuleSpec
+from taktgate.standin.azure.edgeagent.module_status import (
+    TURN_AFTER_EXIT,
+    RuntimeStatus,
+    Turn,
+    advance,
+)
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff, status_after_exit
+from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime
 
 log = logging.getLogger(__name__)
+
+NEVER = datetime(1, 1, 1, tzinfo=UTC)
+"""What .NET says of a time that has not come: DateTime.MinValue."""
+CANNOT_RUN = 127
+"""The exit code of a program that could not be started, as a shell and Docker have it."""
 
 
 class ModuleEventKind(StrEnum):
@@ -38,14 +48,16 @@ class ModuleEvent:
     at_monotonic_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Launch:
-    """All that is needed to run a module."""
+@dataclass(slots=True, kw_only=True)
+class ModuleRecord:
+    """What is reported of a module's past, in the world's time."""
 
-    command: tuple[str, ...]
-    environment: Mapping[str, str]
-    directory: Path
-    log_file: Path
+    exit_code: int = 0
+    restarts: int = 0
+    image_hash: str = ""
+    started_at: datetime = NEVER
+    exited_at: datetime = NEVER
+    restarted_at: datetime = NEVER
 
 
 def log_crash(task: asyncio.Task[None]) -> None:
@@ -62,30 +74,30 @@ class ManagedModule:
         *,
         device: str,
         spec: ModuleSpec,
-        launch: Launch,
-        back_off: BackOff,
+        runtime: ModuleRuntime,
+        clock: Clock,
+        back_off: Callable[[], BackOff],
         grace_s: float,
         on_event: Callable[[ModuleEvent], None],
         on_change: Callable[[], None],
     ) -> None:
         self.spec = spec
-        self.launch = launch
+        self.record = ModuleRecord()
+        self.status = RuntimeStatus.STOPPED
+        self.pid: int | None = None
         self._device = device
+        self._runtime = runtime
+        self._clock = clock
         self._back_off = back_off
         self._grace_s = grace_s
         self._on_event = on_event
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
-        self._process: ModuleProcess | None = None
-        self.status = "stopped"
-        self.exit_code: int | None = None
-        self.restarts = 0
-        self._started_at = ""
-
-    @property
-    def pid(self) -> int | None:
-        """The running process's id."""
-        return None if self._process is None else self._process.pid
+        self._forgiveness: Timer | None = None
+        self._is_retired = False
+        # One order at a time; and a start is over, with its process known, before it is stopped.
+        self._ordering = asyncio.Lock()
+        self._starting = asyncio.Lock()
 
     @property
     def is_supervised(self) -> bool:
@@ -95,103 +107,126 @@ class ManagedModule:
     def start(self) -> None:
         """Start the module with a clean record, unless it runs."""
         if not self.is_supervised:
-            self.restarts = 0
-            name = f"module {self._device}/{self.spec.name}"
-            self._task = asyncio.create_task(self._supervise(), name=name)
-            self._task.add_done_callback(log_crash)
+            self.record.restarts = 0
+            self.record.restarted_at = NEVER
+            self._supervise_from_now()
 
     async def stop(self) -> None:
         """End the module: SIGTERM, and SIGKILL after the grace time."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        process, self._process = self._process, None
-        if process is not None:
-            self.exit_code = await process.stop(self._grace_s)
-            self._tell(ModuleEventKind.STOPPED, process.pid)
-        self._change("stopped")
+        async with self._ordering:
+            await self._halt()
+
+    async def retire(self) -> None:
+        """End the module for ever: it has been removed, or another takes its place."""
+        self._is_retired = True
+        await self.stop()
 
     async def restart(self) -> None:
-        """Stop and start the module, as edgeAgent's method RestartModule does."""
-        await self.stop()
-        self.start()
+        """Stop and start the module, as edgeAgent's method RestartModule does.
 
-    def kill(self) -> bool:
+        The count of restarts is about those that edgeAgent had to do, and stays.
+        """
+        async with self._ordering:
+            await self._halt()
+            self._supervise_from_now()
+
+    async def kill(self) -> None:
         """Kill the module's processes as a fault; the restart policy acts after it."""
-        if self._process is not None:
-            self._process.kill()
-        return self._process is not None
+        await self._runtime.kill(self.spec.name)
 
-    def reported(self, wanted: WantedStatus) -> JsonObject:
-        """Return the module's part of `$edgeAgent`'s reported properties."""
-        return {
-            "type": "docker",
-            "version": self.spec.version,
-            "status": str(wanted),
-            "restartPolicy": str(self.spec.restart_policy),
-            "imagePullPolicy": self.spec.pull_policy,
-            "startupOrder": self.spec.startup_order,
-            "settings": {"image": self.spec.image},
-            "runtimeStatus": self.status,
-            "exitCode": self.exit_code if self.exit_code is not None else 0,
-            "restartCount": self.restarts,
-            "lastStartTimeUtc": self._started_at,
-        }
+    async def _halt(self) -> None:
+        async with self._starting:
+            task, self._task = self._task, None
+            if task is not None:
+                task.cancel()
+        if task is not None:
+            await asyncio.gather(task, return_exceptions=True)
+        self._cancel_forgiveness()
+        if self.pid is not None:
+            self._note_exit(await self._runtime.stop(self.spec.name, self._grace_s))
+            self._tell(ModuleEventKind.STOPPED)
+            self.pid = None
+        self._turn(Turn.STOPPED_BY_AGENT)
+
+    def _supervise_from_now(self) -> None:
+        if self._is_retired:
+            return
+        name = f"module {self._device}/{self.spec.name}"
+        self._task = asyncio.create_task(self._supervise(), name=name)
+        self._task.add_done_callback(log_crash)
 
     async def _supervise(self) -> None:
         while True:
-            began_s = time.monotonic()
-            self.exit_code = await self._run_once()
-            if time.monotonic() - began_s >= self._back_off.forgiven_after_s:
-                self.restarts = 0
-            if not shall_restart(self.spec.restart_policy, self.exit_code):
-                self._change("stopped" if self.exit_code == 0 else "failed")
+            exit_code = await self._run_once()
+            back_off = self._back_off()
+            then = status_after_exit(
+                self.spec.restart_policy,
+                exit_code=exit_code,
+                restarts=self.record.restarts,
+                max_restarts=back_off.max_restarts,
+            )
+            self._turn(TURN_AFTER_EXIT[then])
+            if then is not RuntimeStatus.BACKOFF:
+                facts = {"module_name": self.spec.name, "exit_code": exit_code}
+                log.info("module has ended for good", extra=facts)
                 return
-            if self.restarts >= self._back_off.max_restarts:
-                log.error("module given up", extra={"module_name": self.spec.name})
-                self._change("failed")
-                return
-            self._change("backoff")
-            await asyncio.sleep(self._back_off.delay_s(self.restarts))
-            self.restarts += 1
+            await self._clock.sleep(back_off.delay_s(self.record.restarts))
+            self.record.restarts += 1
+            self.record.restarted_at = self._clock.utc()
 
     async def _run_once(self) -> int:
         try:
-            process = await ModuleProcess.start(
-                self.launch.command,
-                environment=self.launch.environment,
-                directory=self.launch.directory,
-                log_file=self.launch.log_file,
-            )
-        except ManifestError as error:
-            log.error(
-                "module cannot be started",
-                extra={"module_name": self.spec.name, "reason": str(error)},
-            )
-            return 127
-        self._process = process
-        self._started_at = datetime.now(UTC).isoformat()
-        self._tell(ModuleEventKind.STARTED, process.pid)
-        self._change("running")
-        code = await process.wait()
-        self._process = None
-        self.exit_code = code
-        self._tell(ModuleEventKind.EXITED, process.pid)
-        return code
+            async with self._starting:
+                self.pid = await self._runtime.start(self.spec.name)
+        except StepFailedError as error:
+            facts = {"module_name": self.spec.name, "reason": str(error)}
+            log.error("module cannot be started", extra=facts)
+            self._note_exit(CANNOT_RUN)
+            return CANNOT_RUN
+        self.record.started_at = self._clock.utc()
+        self._await_forgiveness()
+        self._tell(ModuleEventKind.STARTED)
+        self._turn(Turn.STARTED)
+        exit_code = await self._runtime.wait(self.spec.name)
+        self._cancel_forgiveness()
+        self._note_exit(exit_code)
+        self._tell(ModuleEventKind.EXITED)
+        self.pid = None
+        return exit_code
 
-    def _change(self, status: str) -> None:
-        self.status = status
+    def _await_forgiveness(self) -> None:
+        """Clear the record once the module has run long enough: HealthRestartPlanner.cs."""
+        if self.record.restarts:
+            after_s = self._back_off().forgiven_after_s
+            self._forgiveness = self._clock.call_later(after_s, self._forgive)
+
+    def _forgive(self) -> None:
+        self.record.restarts = 0
+        self.record.restarted_at = NEVER
         self._on_change()
 
-    def _tell(self, kind: ModuleEventKind, pid: int) -> None:
+    def _cancel_forgiveness(self) -> None:
+        if self._forgiveness is not None:
+            self._forgiveness.cancel()
+            self._forgiveness = None
+
+    def _note_exit(self, exit_code: int) -> None:
+        self.record.exit_code = exit_code
+        self.record.exited_at = self._clock.utc()
+
+    def _turn(self, turn: Turn) -> None:
+        self.status = advance(self.status, turn)
+        self._on_change()
+
+    def _tell(self, kind: ModuleEventKind) -> None:
+        assert self.pid is not None
         self._on_event(
             ModuleEvent(
                 device=self._device,
                 module=self.spec.name,
                 kind=kind,
-                pid=pid,
-                exit_code=None if kind is ModuleEventKind.STARTED else self.exit_code,
+                pid=self.pid,
+                exit_code=None if kind is ModuleEventKind.STARTED else self.record.exit_code,
                 at_monotonic_s=time.monotonic(),
             )
         )

@@ -25,6 +25,7 @@ from taktgate.standin.azure.certificates import (
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
+from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
@@ -189,6 +190,7 @@ class LocalCloud:
         restart_backoff_s: float = 10.0,
         stop_grace_s: float = 10.0,
         edgehub: EdgeHubSettings | None = None,
+        runtime: DockerSettings | None = None,
     ) -> LocalDevice:
         """Start an IoT Edge device with its edgeHub and edgeAgent.
 
@@ -206,10 +208,12 @@ class LocalCloud:
             restart_backoff_s: The first wait before a restart; doubles up to 300 s.
             stop_grace_s: The time from SIGTERM to SIGKILL.
             edgehub: Limits of its edgeHub.
+            runtime: The engine whose containers its modules are; None runs them as processes.
 
         Raises:
             HubRequestError: The device runs already, or is registered as no IoT Edge device.
             PortInUseError: Port 8883 of the gateway address is taken.
+            EngineUnreachableError: No container engine answers as `runtime` says.
         """
         is_new = self._register(name)
         self.hub.change_twin(name, None, {"tags": tags or {}})
@@ -230,6 +234,8 @@ class LocalCloud:
                 back_off=BackOff(base_s=restart_backoff_s),
                 stop_grace_s=stop_grace_s,
                 on_event=on_event or (lambda _: None),
+                runtime=runtime,
+                hub_hostname=HUB_HOSTNAME,
             ),
             edgehub=edgehub,
             clock=self.clock,

@@ -15,6 +15,7 @@ from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.quirks import QuirkBoard
 
 MAX_SOCKET_PATH = 100
 
@@ -41,6 +42,7 @@ class LocalDevice:
         agent: EdgeAgentSettings,
         edgehub: EdgeHubSettings | None,
         clock: Clock | None = None,
+        agent_quirks: QuirkBoard | None = None,
     ) -> None:
         self.name = link.device
         self.link = link
@@ -57,11 +59,7 @@ class LocalDevice:
             clock=clock,
         )
         self.edgeagent = EdgeAgent(
-            link=link,
-            identities=self,
-            report=self.edgehub.twins.patch_reported,
-            settings=agent,
-            clock=clock,
+            link=link, identities=self, settings=agent, clock=clock, quirks=agent_quirks
         )
         link.method_target = self
 
@@ -70,9 +68,14 @@ class LocalDevice:
 
         Raises:
             PortInUseError: edgeHub's port is taken.
+            EngineUnreachableError: Modules are to be containers and no engine answers.
         """
         await self.edgehub.start()
-        self.edgeagent.start()
+        try:
+            await self.edgeagent.start()
+        except BaseException:
+            await self.edgehub.stop()
+            raise
 
     async def stop(self) -> None:
         """End the modules, then edgeHub."""

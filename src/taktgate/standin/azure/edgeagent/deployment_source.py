@@ -1,0 +1,73 @@
+"""Where edgeAgent gets its deployment from: the hub, and offline its own backup.
+
+Azure/iotedge edge-agent/.../Agent.IoTHub/EdgeAgentConnection.cs, configsources/
+FileBackupConfigSource.cs.
+"""
+
+import logging
+
+from taktgate.standin.azure.device_link import DeviceLink
+from taktgate.standin.azure.edgeagent.agent_options import AgentOptions, agent_options
+from taktgate.standin.azure.edgeagent.backup import DeploymentBackup, VersionedDeployment
+from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus, refused
+from taktgate.standin.azure.edgeagent.errors import EmptyConfigError
+from taktgate.standin.azure.edgeagent.manifest import parse_deployment
+from taktgate.standin.azure.edgeagent.restart_policy import BackOff
+from taktgate.standin.azure.errors import ManifestError, UpstreamOfflineError
+
+log = logging.getLogger(__name__)
+
+
+class DeploymentSource:
+    """Knows the last good deployment, and whether a newer one was refused."""
+
+    def __init__(
+        self, link: DeviceLink, module: str, *, backup: DeploymentBackup, back_off: BackOff
+    ) -> None:
+        self._link = link
+        self._module = module
+        self._backup = backup
+        self._back_off = back_off
+        self._seen_version: int | None = None
+        self.good: VersionedDeployment | None = None
+        self.options = AgentOptions(back_off=back_off)
+        self.refusal: DeploymentStatus | None = None
+
+    def restore(self) -> None:
+        """Take the backup, if there is one."""
+        saved = self._backup.load()
+        if saved is not None:
+            self._accept(saved)
+
+    def refresh(self) -> None:
+        """Look at what the hub wants now; offline nothing changes.
+
+        A deployment that is refused leaves the last good one in force.
+        """
+        try:
+            twin = self._link.twin_properties(self._module)
+        except UpstreamOfflineError:
+            return
+        if twin.desired_version == self._seen_version:
+            return
+        self._seen_version = twin.desired_version
+        try:
+            config = VersionedDeployment(
+                version=twin.desired_version,
+                desired=twin.desired,
+                deployment=parse_deployment(twin.desired),
+            )
+            self._accept(config)
+        except ManifestError as error:
+            self.refusal = refused(error)
+            # A device that nobody has given a deployment yet is no fault.
+            level = logging.INFO if isinstance(error, EmptyConfigError) else logging.ERROR
+            facts = {"device": self._link.device, "reason": str(error)}
+            log.log(level, "deployment refused", extra=facts)
+            return
+        self.refusal = None
+        self._backup.save(config)
+
+    def _accept(self, config: VersionedDeployment) -> None:
+        self.options = agent_options(config.deployment, back_off=self._back_off)
+        self.good = config

@@ -1,0 +1,83 @@
+"""A module's output, line by line, each stamped when it was written: what Docker's log driver does.
+
+Two files: `NAME.log` holds the text as the module wrote it, `NAME.lines` a record of fixed size for
+each line, so that lines without a time of their own can be found by time.
+"""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+from taktgate.standin.azure.edgeagent.runtime import LogLine, LogWindow
+
+MAX_LINE_BYTES = 16 * 1024
+"""Longer lines are cut, as Docker does: moby daemon/logger/copier.go, 16 KiB."""
+STREAMS = ("stdout", "stderr")
+_RECORD = struct.Struct("<dQIB")
+"""Stamp, offset in the text, length with line end, stream."""
+
+
+class ModuleLog:
+    """Takes and gives the output of one module."""
+
+    def __init__(self, path: Path, now_s: Callable[[], float]) -> None:
+        """Open nothing yet.
+
+        Args:
+            path: The file of the text; the records lie beside it.
+            now_s: Returns the time for a stamp, in seconds since 1970.
+        """
+        self.path = path
+        self._lines_path = path.with_suffix(".lines")
+        self._now_s = now_s
+        self._partial = dict.fromkeys(STREAMS, b"")
+
+    def append(self, stream: str, data: bytes) -> None:
+        """Take what the module wrote; a line that is not complete is kept back until it is."""
+        *lines, rest = (self._partial[stream] + data).split(b"\n")
+        pieces = [line + b"\n" for line in lines]
+        while len(rest) >= MAX_LINE_BYTES:
+            pieces.append(rest[:MAX_LINE_BYTES])
+            rest = rest[MAX_LINE_BYTES:]
+        self._partial[stream] = rest
+        self._write(stream, pieces)
+
+    def flush(self, stream: str) -> None:
+        """Write out a last line without an end."""
+        rest, self._partial[stream] = self._partial[stream], b""
+        if rest:
+            self._write(stream, [rest])
+
+    def read(self, window: LogWindow) -> list[LogLine]:
+        """Return the lines of *window*, oldest first."""
+        try:
+            text, records = self.path.read_bytes(), self._lines_path.read_bytes()
+        except FileNotFoundError:
+            return []
+        whole = len(records) - len(records) % _RECORD.size
+        return [
+            LogLine(
+                stamped_s=stamp,
+                stream=STREAMS[stream],
+                text=text[offset : offset + length].decode("utf-8", errors="replace"),
+            )
+            for stamp, offset, length, stream in _RECORD.iter_unpack(records[:whole])
+            if window.holds(stamp)
+        ]
+
+    def clear(self) -> None:
+        """Forget all lines, as happens to a container that is removed."""
+        self.path.unlink(missing_ok=True)
+        self._lines_path.unlink(missing_ok=True)
+
+    def _write(self, stream: str, pieces: list[bytes]) -> None:
+        if not pieces:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        stamp, number = self._now_s(), STREAMS.index(stream)
+        with self.path.open("ab") as text, self._lines_path.open("ab") as records:
+            offset = text.seek(0, 2)
+            for piece in pieces:
+                text.write(piece)
+                records.write(_RECORD.pack(stamp, offset, len(piece), number))
+                offset += len(piece)
