@@ -44,6 +44,7 @@ def add_commands(commands: Any) -> None:
     verbs = world.add_subparsers(required=True, metavar="COMMAND")
     _add_up(verbs)
     _add_quirk(verbs)
+    _add_fault(verbs)
     _add_lines(verbs)
     _add_looks(verbs)
     _add_ends(verbs)
@@ -108,7 +109,11 @@ def _add_quirk(verbs: Any) -> None:
     )
     add = parser.add_argument
     add("name", metavar="NAME", help="one of `taktgate world quirks`")
-    add("--device", metavar="D", help="one IoT Edge device (default: all that run)")
+    add(
+        "--device",
+        metavar="D",
+        help="a device, or a pattern with * (default: all that can have it)",
+    )
     add("--module", metavar="M", help="whose connection (default: all that are connected)")
     add("--value", type=float, metavar="V", help="seconds or times; the table has the usual number")
     add("--off", action="store_true", help="turn it off")
@@ -124,6 +129,28 @@ def _add_quirk(verbs: Any) -> None:
     table.set_defaults(run=_run("quirks"))
 
 
+def _add_fault(verbs: Any) -> None:
+    parser = _add(
+        verbs,
+        "fault",
+        help="let a model fail on light devices, as a bad one would in a plant",
+        epilog="examples:\n"
+        "  taktgate world fault rolled-back --version 1.2.0 --share 0.1\n"
+        "  taktgate world fault silent --device 'light-000*'\n"
+        "  taktgate world fault --off\n\n"
+        "kinds: not-found (no such bundle), refused (golden images), rolled-back (rejects too\n"
+        "many parts in its trial), silent (the stager never takes the order up)\n",
+    )
+    add = parser.add_argument
+    add("kind", nargs="?", metavar="KIND", help="how the order fails")
+    add("--version", metavar="V", help="the model version that it hits (default: any)")
+    add("--share", type=float, default=1.0, metavar="X", help="share of the devices (default 1)")
+    add("--device", metavar="D", help="a light device, or a pattern with * (default: all)")
+    add("--off", action="store_true", help="take back the faults of KIND, or all")
+    _add_world(parser)
+    parser.set_defaults(run=_run("fault"))
+
+
 def _add_lines(verbs: Any) -> None:
     for word, does in (("offline", "cut"), ("online", "mend")):
         parser = _add(
@@ -132,7 +159,9 @@ def _add_lines(verbs: Any) -> None:
             help=f"{does} the line between a device and the hub",
             epilog=f"example: taktgate world {word} station-1",
         )
-        parser.add_argument("device", nargs="?", metavar="D", help="default: all that run")
+        parser.add_argument(
+            "device", nargs="?", metavar="D", help="a device, or a pattern with * (default: all)"
+        )
         _add_world(parser)
         parser.set_defaults(run=_run("line"), is_online=word == "online")
 

@@ -88,6 +88,17 @@ def _quirk(arguments: argparse.Namespace) -> int:
     return _order(arguments, "quirk", order)
 
 
+def _fault(arguments: argparse.Namespace) -> int:
+    names = ("kind", "version", "share", "device", "off")
+    order = {name: getattr(arguments, name) for name in names}
+    faults = send(find_world(arguments.world), "fault", order)
+    if arguments.json:
+        say(json.dumps(faults))
+    else:
+        say("\n".join(faults) or "no fault holds")
+    return EXIT_DONE
+
+
 def _line(arguments: argparse.Namespace) -> int:
     return _order(arguments, "line", {"device": arguments.device, "is_online": arguments.is_online})
 
@@ -97,8 +108,8 @@ def _order(arguments: argparse.Namespace, command: str, order: Mapping[str, Any]
     if arguments.json:
         say(json.dumps(effects))
     else:
-        for effect in effects:
-            say(f"{effect['where']}: {effect['what']}")
+        for line in screen.effect_lines(effects):
+            say(line)
     return EXIT_DONE
 
 
@@ -156,6 +167,7 @@ RUNS: Final[Mapping[str, Run]] = MappingProxyType(
         "telemetry": guarded(until_interrupted(_telemetry)),
         "quirk": guarded(_quirk),
         "quirks": guarded(_quirks),
+        "fault": guarded(_fault),
         "line": guarded(_line),
         "evaluate": guarded(_evaluate),
         "down": guarded(_down),

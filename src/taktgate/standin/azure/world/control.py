@@ -10,6 +10,7 @@ from pydantic import Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, parse
 from taktgate.standin.azure.world.feed import FeedPage, TelemetryFeed
+from taktgate.standin.azure.world.light_faults import FaultOrder, order_fault
 from taktgate.standin.azure.world.quirk_orders import QuirkEffect, QuirkOrder, carry_out
 from taktgate.standin.azure.world.status import WorldStatus, world_status
 
@@ -86,6 +87,14 @@ class WorldControl:
             self._cloud, QuirkOrder(name="offline", device=order.device, off=order.is_online)
         )
 
+    async def fault(self, order: FaultOrder) -> list[str]:
+        """Let a model fail on light devices, or no longer; return all faults that hold.
+
+        Raises:
+            QuirkError: There are no such devices, or the order names nothing to do.
+        """
+        return order_fault(self._cloud.fleets, order)
+
     async def evaluate(self) -> Evaluated:
         """Give every device now what its deployments say, whatever the period is."""
         hub = self._cloud.hub
@@ -125,6 +134,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "status": Command(order=Nothing, run=lambda control, _: control.status()),
         "quirk": Command(order=QuirkOrder, run=WorldControl.quirk),
         "line": Command(order=LineOrder, run=WorldControl.line),
+        "fault": Command(order=FaultOrder, run=WorldControl.fault),
         "evaluate": Command(order=Nothing, run=lambda control, _: control.evaluate()),
         "telemetry": Command(order=FeedOrder, run=WorldControl.telemetry),
         "down": Command(order=Nothing, run=lambda control, _: control.down()),

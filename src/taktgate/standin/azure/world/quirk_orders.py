@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -16,12 +17,13 @@ if TYPE_CHECKING:  # a command to a running world must not load a whole world
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuirkOrder:
-    """What somebody wants of a quirk. Without a device: all IoT Edge devices that run here."""
+    """What somebody wants of a quirk. Without a device: all that run here and can have it."""
 
     __pydantic_config__ = STRICT_DOCUMENT
 
     name: str
     device: str | None = None
+    """A name, or a pattern with `*` and `?`."""
     module: str | None = None
     value: Finite | None = None
     off: bool = False
@@ -35,16 +37,15 @@ class QuirkEffect:
     what: str
 
 
-Action: TypeAlias = Callable[
-    ["LocalCloud", "LocalDevice", str | None], Awaitable[list[QuirkEffect]]
-]
+Action: TypeAlias = Callable[["LocalCloud", str, str | None], Awaitable[list[QuirkEffect]]]
+"""Called with the world, a device and, if one was named, a module."""
 
 
 async def carry_out(cloud: "LocalCloud", order: QuirkOrder) -> list[QuirkEffect]:
     """Do what *order* says. An order that breaks a rule changes nothing.
 
     Raises:
-        QuirkError: There is no such quirk, device or connection, or a number is out of range.
+        QuirkError: There is no such quirk or device, or a number is out of range.
         PortInUseError: edgeHub shall start and its port was taken meanwhile.
     """
     quirk = QUIRKS.get(order.name)
@@ -54,13 +55,13 @@ async def carry_out(cloud: "LocalCloud", order: QuirkOrder) -> list[QuirkEffect]
     if quirk.system is System.HUB:
         _switch(cloud.hub.quirks, quirk, order)
         return [QuirkEffect(where="hub", what=_words(quirk, order))]
-    devices = _devices(cloud, order.device)
+    names = _meant(cloud, quirk, order.device)
     if quirk.measure is Measure.ACTION:
         action = _UNDO[quirk.name] if order.off else _ACTIONS[quirk.name]
-        return [each for device in devices for each in await action(cloud, device, order.module)]
-    for device in devices:
-        _switch_on_device(device, quirk, order)
-    return [QuirkEffect(where=each.name, what=_words(quirk, order)) for each in devices]
+        return [each for name in names for each in await action(cloud, name, order.module)]
+    for name in names:
+        _switch_on_device(cloud, name, quirk, order)
+    return [QuirkEffect(where=name, what=_words(quirk, order)) for name in names]
 
 
 def _check(quirk: Quirk, order: QuirkOrder) -> None:
@@ -75,24 +76,28 @@ def _check(quirk: Quirk, order: QuirkOrder) -> None:
         raise QuirkError(f"{quirk.name}: --off; rule: what has happened cannot be turned off")
 
 
-def _devices(cloud: "LocalCloud", name: str | None) -> "list[LocalDevice]":
-    if name is None:
-        if not cloud.devices:
-            raise QuirkError("no IoT Edge device runs in this world; rule: --edge-device")
-        return list(cloud.devices.values())
-    device = cloud.devices.get(name)
-    if device is None:
-        known = ", ".join(sorted(cloud.devices)) or "none"
-        raise QuirkError(f"no IoT Edge device {name!r} runs here; rule: one of {known}")
-    return [device]
+def _meant(cloud: "LocalCloud", quirk: Quirk, pattern: str | None) -> list[str]:
+    """Return the devices that a name or pattern means; light ones have no edgeHub and edgeAgent."""
+    names = list(cloud.devices)
+    if quirk.name in _OF_LIGHT_DEVICES:
+        names += [name for fleet in cloud.fleets for name in fleet.devices]
+    if not names:
+        raise QuirkError("no IoT Edge device runs in this world; rule: --edge-device")
+    meant = [name for name in names if pattern is None or fnmatchcase(name, pattern)]
+    if not meant:
+        some = ", ".join(sorted(names)[:_NAMES_SHOWN])
+        more = ", ..." if len(names) > _NAMES_SHOWN else ""
+        raise QuirkError(f"no IoT Edge device {pattern!r} runs here; rule: one of {some}{more}")
+    return meant
 
 
-def _switch_on_device(device: "LocalDevice", quirk: Quirk, order: QuirkOrder) -> None:
+def _switch_on_device(cloud: "LocalCloud", name: str, quirk: Quirk, order: QuirkOrder) -> None:
     if quirk.system is System.DEVICE:
-        device.set_online(order.off)
-    else:
-        is_edgehub = quirk.system is System.EDGEHUB
-        _switch(device.edgehub.quirks if is_edgehub else device.edgeagent.quirks, quirk, order)
+        cloud.hub.link(name).set_online(order.off)
+        return
+    device = cloud.devices[name]
+    is_edgehub = quirk.system is System.EDGEHUB
+    _switch(device.edgehub.quirks if is_edgehub else device.edgeagent.quirks, quirk, order)
 
 
 def _switch(board: QuirkBoard, quirk: Quirk, order: QuirkOrder) -> None:
@@ -111,59 +116,62 @@ def _words(quirk: Quirk, order: QuirkOrder) -> str:
     return f"{quirk.name} on: {number:g} {quirk.measure}"
 
 
-def _cut(cut: Callable[["LocalDevice", str], bool], words: str) -> Action:
-    """Return the action that ends the connection of one module, or of all that are connected."""
-
-    async def action(
-        _: "LocalCloud", device: "LocalDevice", module: str | None
-    ) -> list[QuirkEffect]:
-        modules = sorted(device.edgehub.connected_modules) if module is None else [module]
-        if not modules:
-            return [QuirkEffect(where=device.name, what="no module is connected: nothing done")]
-        return [
-            QuirkEffect(
-                where=f"{device.name}/{name}",
-                what=words if cut(device, name) else "is not connected: nothing done",
-            )
-            for name in modules
-        ]
-
-    return action
+async def _drop_connection(cloud: "LocalCloud", name: str, module: str | None) -> list[QuirkEffect]:
+    device = cloud.devices.get(name)
+    if device is not None:
+        return _cut(device, module, device.edgehub.drop_connection, "connection cut")
+    cloud.hub.link(name).cut(module)
+    return [QuirkEffect(where=name if module is None else f"{name}/{module}", what="cut")]
 
 
-async def _change_ca(
-    cloud: "LocalCloud", device: "LocalDevice", _module: str | None
+async def _expire_sas(cloud: "LocalCloud", name: str, module: str | None) -> list[QuirkEffect]:
+    device = cloud.devices[name]
+    return _cut(device, module, device.edgehub.expire_sas, "token ended, connection closed")
+
+
+def _cut(
+    device: "LocalDevice", module: str | None, cut: Callable[[str], bool], words: str
 ) -> list[QuirkEffect]:
-    await cloud.change_authority(device.name)
-    return [QuirkEffect(where=device.name, what="edgeHub serves with a certificate of another CA")]
+    """End the connection of one module, or of all that are connected."""
+    modules = sorted(device.edgehub.connected_modules) if module is None else [module]
+    if not modules:
+        return [QuirkEffect(where=device.name, what="no module is connected: nothing done")]
+    return [
+        QuirkEffect(
+            where=f"{device.name}/{name}",
+            what=words if cut(name) else "is not connected: nothing done",
+        )
+        for name in modules
+    ]
 
 
-async def _restore_ca(
-    cloud: "LocalCloud", device: "LocalDevice", _module: str | None
-) -> list[QuirkEffect]:
-    await cloud.restore_authority(device.name)
-    return [QuirkEffect(where=device.name, what="edgeHub serves with the world's own CA again")]
+async def _change_ca(cloud: "LocalCloud", name: str, _module: str | None) -> list[QuirkEffect]:
+    await cloud.change_authority(name)
+    return [QuirkEffect(where=name, what="edgeHub serves with a certificate of another CA")]
 
 
-async def _stop_edgehub(
-    _cloud: "LocalCloud", device: "LocalDevice", _module: str | None
-) -> list[QuirkEffect]:
-    await device.edgehub.stop()
-    return [QuirkEffect(where=device.name, what="edgeHub stopped")]
+async def _restore_ca(cloud: "LocalCloud", name: str, _module: str | None) -> list[QuirkEffect]:
+    await cloud.restore_authority(name)
+    return [QuirkEffect(where=name, what="edgeHub serves with the world's own CA again")]
 
 
-async def _start_edgehub(
-    _cloud: "LocalCloud", device: "LocalDevice", _module: str | None
-) -> list[QuirkEffect]:
-    await device.edgehub.start()
-    return [QuirkEffect(where=device.name, what="edgeHub started")]
+async def _stop_edgehub(cloud: "LocalCloud", name: str, _module: str | None) -> list[QuirkEffect]:
+    await cloud.devices[name].edgehub.stop()
+    return [QuirkEffect(where=name, what="edgeHub stopped")]
 
 
+async def _start_edgehub(cloud: "LocalCloud", name: str, _module: str | None) -> list[QuirkEffect]:
+    await cloud.devices[name].edgehub.start()
+    return [QuirkEffect(where=name, what="edgeHub started")]
+
+
+_NAMES_SHOWN: Final = 10
 _OF_A_MODULE: Final = ("drop-connection", "expire-sas")
+_OF_LIGHT_DEVICES: Final = ("offline", "drop-connection")
 _ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
     {
-        "drop-connection": _cut(lambda d, m: d.edgehub.drop_connection(m), "connection cut"),
-        "expire-sas": _cut(lambda d, m: d.edgehub.expire_sas(m), "token ended, connection closed"),
+        "drop-connection": _drop_connection,
+        "expire-sas": _expire_sas,
         "change-ca": _change_ca,
         "stop-edgehub": _stop_edgehub,
         "start-edgehub": _start_edgehub,

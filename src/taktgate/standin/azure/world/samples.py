@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from taktgate.contracts.routes import INFERENCE, MODEL_STAGER
 from taktgate.standin.azure.json_types import JsonObject
 
 SAMPLE_MODULE: Final = "sample"
@@ -16,23 +17,50 @@ class Samples:
     """The files of the samples."""
 
     base: Path
+    stations: Path
     layer: Path
 
 
-def write_samples(directory: Path, images: Iterable[str]) -> Samples:
-    """Write a base and a layer into *directory*; the base runs one module for each of *images*.
+def write_samples(directory: Path, images: Iterable[str], repository: str) -> Samples:
+    """Write the samples into *directory*.
 
     Files that are there stay as they are: somebody may have changed them.
+
+    Args:
+        directory: Where to.
+        images: The base runs one module for each of them.
+        repository: The address of the model repository.
 
     Raises:
         OSError: The disk refused.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    samples = Samples(base=directory / "base.json", layer=directory / "layer.json")
-    for path, content in ((samples.base, base_content(images)), (samples.layer, layer_content())):
+    samples = Samples(
+        base=directory / "base.json",
+        stations=directory / "stations.json",
+        layer=directory / "layer.json",
+    )
+    contents = {
+        samples.base: base_content(images),
+        samples.stations: station_content(repository),
+        samples.layer: layer_content(),
+    }
+    for path, content in contents.items():
         if not path.exists():
             path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return samples
+
+
+def station_content(repository: str) -> JsonObject:
+    """Return a base for light devices, which stand for stations of ours with a first model."""
+    content = base_content((INFERENCE, MODEL_STAGER))
+    content["modulesContent"][MODEL_STAGER] = {
+        "properties.desired": {
+            "model": {"name": "weld-seam", "version": "1.0.0", "order": "base"},
+            "repository": repository,
+        }
+    }
+    return content
 
 
 def base_content(images: Iterable[str]) -> JsonObject:

@@ -1,7 +1,7 @@
 """What `taktgate world` shows to people: tables and one-line summaries."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -9,9 +9,16 @@ from rich.text import Text
 
 from taktgate.standin.azure.quirks import QUIRKS, Measure, Quirk
 from taktgate.standin.azure.world.feed import FeedMessage
-from taktgate.standin.azure.world.status import AgentStatus, DeviceStatus, ModuleStatus, WorldStatus
+from taktgate.standin.azure.world.status import (
+    AgentStatus,
+    DeviceStatus,
+    LightStatus,
+    ModuleStatus,
+    WorldStatus,
+)
 
 _BODY_SHOWN = 200
+_DEVICES_SHOWN = 10
 
 
 def status_view(status: WorldStatus) -> Group:
@@ -22,7 +29,24 @@ def status_view(status: WorldStatus) -> Group:
     table.add_column("quirks", overflow="fold")
     for device in status.devices:
         _add_device(table, device)
-    return Group(Text(headline(status)), table)
+    parts: list[Text | Table] = [Text(headline(status))]
+    if status.light is not None:
+        parts.append(Text(light_line(status.light)))
+    if status.devices:
+        parts.append(table)
+    return Group(*parts)
+
+
+def light_line(light: LightStatus) -> str:
+    """Return the light devices in one line."""
+    parts = [f"{light.devices} light devices: {light.online} online, {light.connected} connected"]
+    named = (("ordered", light.ordered), ("live", light.live), ("phase", light.phases))
+    for name, counts in named:
+        if counts:
+            words = ", ".join(f"{key} x{count}" for key, count in sorted(counts.items()))
+            parts.append(f"{name} {words}")
+    parts += [f"fault {each}" for each in light.faults]
+    return "; ".join(parts)
 
 
 def headline(status: WorldStatus) -> str:
@@ -56,6 +80,16 @@ def number_words(quirk: Quirk) -> str:
     if quirk.measure in (Measure.SWITCH, Measure.ACTION):
         return str(quirk.measure)
     return f"{quirk.measure}, {quirk.default:g}"
+
+
+def effect_lines(effects: Sequence[Mapping[str, str]]) -> Iterable[str]:
+    """Return what an order did, one line for each device, or one for many that did the same."""
+    for what in dict.fromkeys(each["what"] for each in effects):
+        places = [each["where"] for each in effects if each["what"] == what]
+        if len(places) > _DEVICES_SHOWN:
+            yield f"{places[0]} to {places[-1]}, {len(places)} in all: {what}"
+        else:
+            yield from (f"{place}: {what}" for place in places)
 
 
 def feed_line(message: FeedMessage) -> str:

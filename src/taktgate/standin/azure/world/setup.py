@@ -20,6 +20,7 @@ HUB_PORT: Final = 8443
 REPOSITORY_PORT: Final = 8180
 FIRST_GATEWAY, LAST_GATEWAY = 2, 254
 DEFAULT_TAGS: Final[Mapping[str, str]] = {"app": "qc", "ring": "canary", "hold": "no"}
+LIGHT_TAG: Final[Mapping[str, str]] = {"kind": "light"}
 DEFAULT_DEVICE: Final = "station-1"
 
 Network = Annotated[str, Field(pattern=r"^127\.\d{1,3}\.\d{1,3}$")]
@@ -62,6 +63,15 @@ class WorldSetup:
     runtime: Runtime = Runtime.PROCESS
     light_devices: Mapping[Name, Annotated[int, Field(ge=0)]] = field(default_factory=dict)
     """How many light devices there are, by ring."""
+
+    @property
+    def light_tags(self) -> dict[str, dict[str, Any]]:
+        """The tags of each light device, by name."""
+        rings = [ring for ring, count in self.light_devices.items() for _ in range(count)]
+        return {
+            f"light-{number:04d}": {**DEFAULT_TAGS, "ring": ring, **LIGHT_TAG}
+            for number, ring in enumerate(rings, start=1)
+        }
 
     @property
     def loopback(self) -> LoopbackNetwork:

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.azure.world.samples import SAMPLE_MODULE, Samples
@@ -69,7 +70,7 @@ def make_sheet(
         ),
         light_devices=light_devices,
         environment={"REQUESTS_CA_BUNDLE": str(cloud.ca_file), "LOGIN": connection_string},
-        commands=tuple(_commands(next(iter(cloud.devices), None), samples)),
+        commands=tuple(_commands(samples, cloud.devices, light_devices)),
     )
 
 
@@ -102,17 +103,47 @@ def _lines(sheet: WorldSheet) -> Iterator[str]:
         yield f"  {command.text}"
 
 
-def _commands(device: str | None, samples: Samples) -> Iterable[SheetCommand]:
+def _commands(
+    samples: Samples, devices: Iterable[str], light_devices: int
+) -> Iterator[SheetCommand]:
+    device = next(iter(devices), None)
     yield _command("what the hub knows", 'az iot hub query -q "select deviceId, tags from devices"')
+    yield from _deployment_commands(samples, device, light_devices)
+    if device is not None:
+        yield from _device_commands(device, samples)
+    if light_devices:
+        yield SheetCommand(
+            does="a model through the rings (docs/rollout-guide.md)",
+            text=f"taktgate rollout run --login {LOGIN} --rings config/rings.yaml "
+            "--model weld-seam --version 1.2.0 --order first",
+        )
+    yield SheetCommand(does="how the world stands", text="taktgate world status --watch")
+    yield SheetCommand(does="what reaches the hub", text="taktgate world telemetry --follow")
+    yield SheetCommand(does="what can go wrong on request", text="taktgate world quirks")
+    anybody = device or "light-0001"
+    if device is not None or light_devices:
+        yield SheetCommand(does="for example", text=f"taktgate world offline {anybody}")
+
+
+def _deployment_commands(
+    samples: Samples, device: str | None, light_devices: int
+) -> Iterator[SheetCommand]:
     create = "az iot edge deployment create"
-    target = "--target-condition \"tags.app='qc'\""
-    base, layer = shlex.quote(str(samples.base)), shlex.quote(str(samples.layer))
-    yield _command(
-        "a base for all stations", f"{create} -d base --content {base} {target} --priority 10"
-    )
+    if device is not None or not light_devices:
+        yield _command(
+            "a base for all devices",
+            f"{create} -d base --content {_quoted(samples.base)} "
+            "--target-condition \"tags.app='qc'\" --priority 10",
+        )
+    if light_devices:
+        yield _command(
+            "a base for the light devices, which goes before one of lower priority",
+            f"{create} -d stations --content {_quoted(samples.stations)} "
+            "--target-condition \"tags.kind='light'\" --priority 11",
+        )
     yield _command(
         "a layer for the canaries",
-        f"{create} -d layer --layered --content {layer} "
+        f"{create} -d layer --layered --content {_quoted(samples.layer)} "
         "--target-condition \"tags.ring='canary'\" --priority 20",
     )
     yield _command("all deployments", "az iot edge deployment list")
@@ -120,21 +151,9 @@ def _commands(device: str | None, samples: Samples) -> Iterable[SheetCommand]:
         "who applies the layer",
         "az iot edge deployment show-metric -d layer --metric-id appliedCount --metric-type system",
     )
-    if device is not None:
-        yield from _device_commands(device, base)
-    yield SheetCommand(
-        does="a model through the rings (docs/rollout-guide.md)",
-        text=f"taktgate rollout run --login {LOGIN} --rings config/rings.yaml "
-        "--model weld-seam --version 1.2.0 --order first",
-    )
-    yield SheetCommand(does="how the world stands", text="taktgate world status --watch")
-    yield SheetCommand(does="what reaches the hub", text="taktgate world telemetry --follow")
-    yield SheetCommand(does="what can go wrong on request", text="taktgate world quirks")
-    if device is not None:
-        yield SheetCommand(does="for example", text=f"taktgate world offline {device}")
 
 
-def _device_commands(device: str, base: str) -> Iterable[SheetCommand]:
+def _device_commands(device: str, samples: Samples) -> Iterator[SheetCommand]:
     yield _command(
         "one desired property by hand",
         f"az iot hub module-twin update -d {device} -m {SAMPLE_MODULE} "
@@ -146,8 +165,12 @@ def _device_commands(device: str, base: str) -> Iterable[SheetCommand]:
     )
     yield _command(
         "modules for one device, without a deployment (not beside one)",
-        f"az iot edge set-modules -d {device} --content {base}",
+        f"az iot edge set-modules -d {device} --content {_quoted(samples.base)}",
     )
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
 
 
 def _command(does: str, text: str) -> SheetCommand:

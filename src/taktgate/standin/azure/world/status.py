@@ -1,10 +1,12 @@
 """How a world stands, in one look: hub, deployments, devices, modules, queues, quirks."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taktgate.standin.azure.errors import HubRequestError
+from taktgate.standin.azure.world.light_faults import fault_words
 
 if TYPE_CHECKING:  # a command that only reads the report must not load a whole world
     from taktgate.standin.azure.iothub.identities import Identity
@@ -52,6 +54,25 @@ class DeviceStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LightStatus:
+    """The light devices together, counted in devices unless said otherwise."""
+
+    devices: int
+    online: int
+    """Those whose line to the hub has not been cut."""
+    connected: int
+    connections: int
+    """MQTT connections: one for each module that runs."""
+    ordered: Mapping[str, int]
+    """By the model version that the stager was told."""
+    live: Mapping[str, int]
+    """By the model version that judges."""
+    phases: Mapping[str, int]
+    """By inference's phase."""
+    faults: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorldStatus:
     """The whole world. `registered` counts every device that the hub knows."""
 
@@ -62,6 +83,7 @@ class WorldStatus:
     telemetry: int
     quirks: Mapping[str, float]
     devices: tuple[DeviceStatus, ...]
+    light: LightStatus | None
 
 
 def world_status(cloud: "LocalCloud", *, telemetry: int) -> WorldStatus:
@@ -74,7 +96,30 @@ def world_status(cloud: "LocalCloud", *, telemetry: int) -> WorldStatus:
         telemetry=telemetry,
         quirks=dict(cloud.hub.quirks.active),
         devices=tuple(device_status(cloud, each) for each in cloud.devices.values()),
+        light=light_status(cloud),
     )
+
+
+def light_status(cloud: "LocalCloud") -> LightStatus | None:
+    """Return how the light devices stand, or None when there are none."""
+    fleets = [each.statistics() for each in cloud.fleets]
+    if not fleets:
+        return None
+    names = [name for each in cloud.fleets for name in each.devices]
+    return LightStatus(
+        devices=sum(each.devices for each in fleets),
+        online=sum(cloud.hub.link(name).is_online for name in names),
+        connected=sum(each.connected for each in fleets),
+        connections=sum(each.connections for each in fleets),
+        ordered=_added(each.ordered for each in fleets),
+        live=_added(each.live for each in fleets),
+        phases=_added(each.phases for each in fleets),
+        faults=tuple(fault_words(cloud.fleets)),
+    )
+
+
+def _added(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    return dict(sum((Counter(each) for each in counts), Counter()))
 
 
 def device_status(cloud: "LocalCloud", device: "LocalDevice") -> DeviceStatus:

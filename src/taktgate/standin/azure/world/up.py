@@ -16,6 +16,7 @@ from typing import Final
 
 from taktgate.edge.logs import EdgeFormatter
 from taktgate.standin.azure.clock import WorldClock
+from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import HubRequestError, WorldSetupError
 from taktgate.standin.azure.json_types import JsonObject
@@ -130,7 +131,7 @@ def _sheet(cloud: LocalCloud, setup: WorldSetup, socket: Path) -> WorldSheet:
         network=setup.network,
         control_socket=str(socket),
         light_devices=sum(setup.light_devices.values()),
-        samples=write_samples(cloud.directory / "samples", setup.images),
+        samples=write_samples(cloud.directory / "samples", setup.images, cloud.registry_url),
     )
 
 
@@ -148,18 +149,18 @@ async def _create_deployments(cloud: LocalCloud, deployments: tuple[JsonObject, 
 async def _start_devices(
     cloud: LocalCloud, setup: WorldSetup, wishes: Wishes, kept: WorldSetup | None
 ) -> None:
-    if setup.runtime is Runtime.DOCKER and setup.gateways:
-        raise WorldSetupError("--runtime docker; rule: process, until containers are built in")
-    if sum(setup.light_devices.values()):
-        raise WorldSetupError("--devices; rule: 0, until light devices are built in")
     images = ProcessImages(commands=setup.images)
+    docker = DockerSettings() if setup.runtime is Runtime.DOCKER else None
     for name, number in setup.gateways.items():
         await cloud.add_device(
             name,
             gateway=setup.loopback.address(number),
             images=images,
             tags=tags_of(wishes, kept, name),
+            runtime=docker,
         )
+    if setup.light_devices:
+        await cloud.add_fleet(setup.light_tags)
 
 
 @contextlib.asynccontextmanager
