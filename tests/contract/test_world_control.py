@@ -75,6 +75,8 @@ def steered(
             images = ProcessImages(commands={})
             gateway = network.address(2 + number)
             world.run(world.cloud.add_device(name, gateway=gateway, images=images))
+        tags = {f"light-{number}": {"kind": "light"} for number in range(3)}
+        world.run(world.cloud.add_fleet(tags))
         yield SteeredWorld(world, world.call(WorldControl, world.cloud, feed))
 
 
@@ -129,6 +131,8 @@ def test_wrong_order_is_refused_and_changes_nothing(
         ("quirk", {"name": "slow-twin", "value": "much"}),
         ("quirk", {"name": "slow-twin", "value": float("nan")}),
         ("quirk", {"name": "slow-twin", "when": 1}),
+        ("fault", {"kind": "slow"}),
+        ("fault", {"kind": "silent", "share": 2}),
         ("line", {"is_online": 3}),
         ("telemetry", {"wait_s": 1e9}),
         ("status", {"of": "me"}),
@@ -148,6 +152,46 @@ def test_line_is_cut_and_mended_by_its_word(steered: SteeredWorld) -> None:
     steered.do("line", is_online=True)
     assert cut == [False, True]
     assert all(each.is_online for each in steered.do("status").devices)
+
+
+def test_pattern_means_light_devices_too(steered: SteeredWorld) -> None:
+    cut = steered.do("line", is_online=False, device="light-[01]")
+    light = steered.do("status").light
+    steered.do("line", is_online=True, device="light-*")
+    assert [each.where for each in cut] == ["light-0", "light-1"]
+    assert (light.devices, light.online) == (3, 1)
+    assert steered.do("status").light.online == 3
+
+
+def test_light_device_without_a_line_comes_back(steered: SteeredWorld) -> None:
+    steered.do("quirk", name="drop-connection", device="light-2")
+    wait_until(lambda: steered.do("status").light.connected == 3)
+
+
+def test_light_device_has_no_edgehub_of_its_own(steered: SteeredWorld) -> None:
+    with pytest.raises(QuirkError, match="no IoT Edge device 'light-1' runs here"):
+        steered.do("quirk", name="slow-twin", device="light-1")
+
+
+def test_fault_of_light_devices_holds_until_it_is_taken_back(steered: SteeredWorld) -> None:
+    first = steered.do("fault", kind="rolled-back", version="1.2.0", share=0.5)
+    both = steered.do("fault", kind="silent", device="light-2")
+    left = steered.do("fault", kind="silent", off=True)
+    assert first == left == ["rolled-back: version 1.2.0 on 50% of all devices"]
+    assert both == ["silent: any version on 1 devices", *first]
+    assert steered.do("status").light.faults == tuple(first)
+    assert steered.do("fault", off=True) == []
+
+
+@pytest.mark.parametrize(
+    ("order", "rule"),
+    [({}, "rule: one of not-found"), ({"kind": "silent", "device": "x*"}, "no light device 'x")],
+)
+def test_fault_of_nothing_is_refused(
+    steered: SteeredWorld, order: dict[str, Any], rule: str
+) -> None:
+    with pytest.raises(QuirkError, match=rule):
+        steered.do("fault", **order)
 
 
 def test_edgehub_stops_and_starts(steered: SteeredWorld) -> None:
@@ -229,7 +273,7 @@ def test_deployment_waits_for_the_next_evaluation(steered: SteeredWorld) -> None
     before = steered.status().applied
     evaluated = steered.do("evaluate")
     assert (before, steered.status().applied) == ((), ("base",))
-    assert (evaluated.deployments, evaluated.devices) == (1, 2)
+    assert (evaluated.deployments, evaluated.devices) == (1, 5)
     wait_until(lambda: steered.status().agent.code == 200)
 
 

@@ -51,18 +51,18 @@ def light_line(light: LightStatus) -> str:
 
 def headline(status: WorldStatus) -> str:
     """Return the world in one line."""
-    online = sum(each.is_online for each in status.devices)
-    modules = [module for device in status.devices for module in device.modules]
-    connected = sum(each.is_connected for each in modules)
-    parts = [
-        f"{status.registered} registered",
-        f"{online}/{len(status.devices)} IoT Edge devices online",
-        f"{connected}/{len(modules)} modules connected",
-        f"{status.deployments} deployments",
-        f"{status.telemetry} messages at the hub",
-    ]
-    active = list(_quirk_words(status.quirks))
-    return "  ".join([status.world_time, ", ".join(parts), *active])
+    parts = [f"{status.registered} registered", *_edge_words(status.devices)]
+    parts += [f"{status.deployments} deployments", f"{status.telemetry} messages at the hub"]
+    return "  ".join([status.world_time, ", ".join(parts), *_quirk_words(status.quirks)])
+
+
+def _edge_words(devices: Sequence[DeviceStatus]) -> Iterable[str]:
+    if devices:
+        online = sum(each.is_online for each in devices)
+        modules = [module for device in devices for module in device.modules]
+        connected = sum(each.is_connected for each in modules)
+        yield f"{online} of {len(devices)} IoT Edge devices online"
+        yield f"{connected} of {len(modules)} modules connected"
 
 
 def quirk_table(quirks: Iterable[Quirk]) -> Table:
