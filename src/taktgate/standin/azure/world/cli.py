@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from taktgate.standin.azure.world import route_check
+
 
 def add_commands(commands: Any) -> None:
     """Add `world` with its commands to an argparse sub-parser collection."""
@@ -10,4 +12,5 @@ def add_commands(commands: Any) -> None:
         help="a local Azure: hub, edgeHub, edgeAgent and deployments on loopback",
         epilog="example: taktgate world route-check < routes.jsonl",
     )
-    world.add_subparsers(required=True, metavar="COMMAND")
+    world_commands = world.add_subparsers(required=True, metavar="COMMAND")
+    route_check.add_command(world_commands)
