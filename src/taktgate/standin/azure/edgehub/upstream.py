@@ -28,7 +28,7 @@ class UpstreamQueue:
                 Telemetry(
                     device=self._link.device,
                     module=message.system.get(CONNECTION_MODULE, ""),
-                    output=message.facts.system.get("outputName", ""),
+                    output=message.facts.system.get("outputName") or "",
                     payload=message.payload,
                     properties=message.properties,
                     system={k: v for k, v in message.system.items() if k != OUTPUT_NAME},

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from taktgate.standin.azure.world import route_check
+
 _EXAMPLES: Final = """\
 example:
   taktgate world up --state world
@@ -48,6 +50,7 @@ def add_commands(commands: Any) -> None:
     _add_lines(verbs)
     _add_looks(verbs)
     _add_ends(verbs)
+    route_check.add_command(verbs)
 
 
 def _add_up(verbs: Any) -> None:

@@ -1,20 +1,59 @@
-"""Conditions of edgeHub's routes: three-valued, typed when compiled.
+"""Conditions of edgeHub's routes: three-valued, typed when compiled (query/ConditionVisitor.cs).
 
-First cut: comparison, AND, OR, NOT, names, literals and brackets. Functions, arithmetic and `$body`
-queries are refused with a clear text, never silently accepted.
+A tree becomes closures once; a message then only runs them. An expression whose kinds do not fit
+refuses the route, a value that a message does not have is undefined when the message comes.
 """
 
-import operator
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
-from taktgate.standin.azure.errors import RouteSyntaxError
+from taktgate.standin.azure.edgehub.routes import body, dotnet
+from taktgate.standin.azure.edgehub.routes.functions import (
+    FUNCTIONS,
+    NOTHING,
+    ByKind,
+    Signature,
+    defined_argument,
+)
+from taktgate.standin.azure.edgehub.routes.lexer import Token, TokenKind, TokenStream
+from taktgate.standin.azure.edgehub.routes.message import MessageFacts
+from taktgate.standin.azure.edgehub.routes.operators import BINARY, UNARY
+from taktgate.standin.azure.edgehub.routes.syntax import (
+    Binary,
+    Call,
+    Literal,
+    Node,
+    Property,
+    SystemProperty,
+    Unary,
+    parse_expression,
+)
+from taktgate.standin.azure.edgehub.routes.values import (
+    ABSENT,
+    QUERY_UNDEFINED,
+    TO_LOGIC,
+    TO_QUERY,
+    UNDEFINED,
+    Kind,
+    Logic,
+    QueryKind,
+    QueryValue,
+)
 
-Value: TypeAlias = str | float | bool | None
-Evaluate: TypeAlias = Callable[["MessageFacts"], "Value | Undefined"]
+__all__ = ["Condition", "MessageFacts", "Truth", "compile_condition", "compile_tree"]
+
+Evaluate: TypeAlias = Callable[[MessageFacts], Any]
+
+BODY_PREFIX: Final = "$body."
+TWIN_CHANGE_INCLUDES: Final = "twin_change_includes"
+TWIN_PATHS: Final = ("properties.reported.", "properties.desired.", "tags.")
+
+_UNICODE_ESCAPE = re.compile(r"\\[Uu]([0-9A-Fa-f]{4})")
+_CHARACTER_ESCAPE = re.compile(r"\\([\"'\\])")
+_LONG_MASK: Final = (1 << 64) - 1
 
 
 class Truth(Enum):
@@ -25,300 +64,279 @@ class Truth(Enum):
     UNDEFINED = "Undefined"
 
 
-class Undefined(Enum):
-    """The value of a name that a message does not have."""
-
-    UNDEFINED = "undefined"
-
-
-class Kind(Enum):
-    """The type of an expression, known when it is compiled."""
-
-    TEXT = "text"
-    NUMBER = "number"
-    BOOL = "bool"
-    NULL = "null"
-    UNDEFINED = "undefined"
-
-
-UNDEFINED = Undefined.UNDEFINED
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageFacts:
-    """What a condition may ask about: application and system properties (system without `$`)."""
-
-    properties: Mapping[str, str] = field(default_factory=dict)
-    system: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class _Node:
-    kind: Kind
-    evaluate: Evaluate
+_TRUTHS: Final[dict[Logic, Truth]] = {
+    True: Truth.TRUE,
+    False: Truth.FALSE,
+    UNDEFINED: Truth.UNDEFINED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
     """A compiled condition."""
 
-    text: str
-    _root: _Node
+    kind: Kind
+    run: Evaluate
 
     def evaluate(self, facts: MessageFacts) -> Truth:
         """Return the condition's value for a message with these *facts*."""
-        value = self._root.evaluate(facts)
-        if value is True:
-            return Truth.TRUE
-        return Truth.FALSE if value is False else Truth.UNDEFINED
+        return _TRUTHS[TO_LOGIC[self.kind](self.run(facts))]
 
 
-_TOKEN = re.compile(
-    r"""\s*(?:
-        (?P<text>"[^"]*"|'[^']*')
-      | (?P<number>0[xX][0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)
-      | (?P<operator>\|\||\?\?|<=|>=|<>|!=|[=<>()+\-*/%,])
-      | (?P<system>\{\s*\$[^()<>@,;:\\"/\[\]?={}\s']+\s*\})
-      | (?P<name>[^()<>@,;:\\"/\[\]?={}\s'+*%|!-][^()<>@,;:\\"/\[\]?={}\s'+*%|!]*)
-    )""",
-    re.VERBOSE,
-)
-_COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<>": operator.ne,
-    "<": operator.lt,  # type: ignore[dict-item]  # both sides have one type: compiled so
-    "<=": operator.le,  # type: ignore[dict-item]
-    ">": operator.gt,  # type: ignore[dict-item]
-    ">=": operator.ge,  # type: ignore[dict-item]
-}
-_ORDERED = frozenset(("<", "<=", ">", ">="))
-_CONSTANTS: dict[str, tuple[Kind, "Value | Undefined"]] = {
-    "true": (Kind.BOOL, True),
-    "false": (Kind.BOOL, False),
-    "null": (Kind.NULL, None),
-    "undefined": (Kind.UNDEFINED, UNDEFINED),
-}
-_WORDS = frozenset(("and", "or", "not"))
-
-
-def compile_condition(text: str, *, route: str, offset: int = 0) -> Condition:
-    """Compile the condition *text*.
+def compile_condition(text: str, *, takes_twin_changes: bool = False) -> Condition:
+    """Compile the condition *text*, all of it.
 
     Args:
         text: What stands between WHERE and INTO.
-        route: The whole route, for the error's text.
-        offset: Where *text* starts in *route*.
+        takes_twin_changes: Whether the route's source admits `twin_change_includes`.
 
     Raises:
-        RouteSyntaxError: The text is no condition, or holds something that is not known here.
+        RouteSyntaxError: The text is no condition, or its kinds do not fit.
     """
-    parser = _Parser(text, route=route, offset=offset)
-    root = parser.disjunction()
-    parser.expect_end()
-    return Condition(text.strip(), root)
+    tokens = TokenStream(text)
+    tree = parse_expression(tokens)
+    tokens.expect(TokenKind.END, "the end of the condition")
+    return compile_tree(tree, tokens, takes_twin_changes=takes_twin_changes)
+
+
+def compile_tree(tree: Node, tokens: TokenStream, *, takes_twin_changes: bool) -> Condition:
+    """Compile a condition's *tree*; *tokens* give the errors their text.
+
+    Raises:
+        RouteSyntaxError: An operator or a function does not take the kinds that it is given.
+    """
+    typed = _Compiler(tokens, takes_twin_changes=takes_twin_changes).typed(tree)
+    return Condition(typed.kind, typed.evaluate)
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    position: int
+class _Typed:
+    kind: Kind
+    evaluate: Evaluate
 
 
-class _Parser:
-    def __init__(self, text: str, *, route: str, offset: int) -> None:
-        self._route = route
-        self._tokens = self._tokenize(text, offset)
-        self._end = offset + len(text)
-        self._at = 0
+def _constant(kind: Kind, value: object) -> _Typed:
+    return _Typed(kind, lambda _: value)
 
-    def _tokenize(self, text: str, offset: int) -> list[_Token]:
-        tokens, position = [], 0
-        while text[position:].strip():
-            found = _TOKEN.match(text, position)
-            if found is None or found.lastgroup is None:
-                raise self._refusal(f"unexpected {text[position:].strip()[0]!r}", offset + position)
-            start = offset + found.start(found.lastgroup)
-            tokens.append(_Token(found.lastgroup, found[found.lastgroup], start))
-            position = found.end()
-        return tokens
 
-    def disjunction(self) -> _Node:
-        node = self._conjunction()
-        while self._take_word("or"):
-            node = self._joined(node, self._conjunction(), decides=True)
-        return node
+_UNDEFINED: Final = _constant(Kind.UNDEFINED, UNDEFINED)
 
-    def expect_end(self) -> None:
-        if (token := self._peek()) is not None:
-            raise self._refusal(f"unexpected {token.text!r}", token.position)
 
-    def _conjunction(self) -> _Node:
-        node = self._comparison()
-        while self._take_word("and"):
-            node = self._joined(node, self._comparison(), decides=False)
-        return node
+class _Compiler:
+    def __init__(self, tokens: TokenStream, *, takes_twin_changes: bool) -> None:
+        self._tokens = tokens
+        self._takes_twin_changes = takes_twin_changes
 
-    def _joined(self, left: _Node, right: _Node, *, decides: bool) -> _Node:
-        for side in (left, right):
-            if side.kind not in (Kind.BOOL, Kind.UNDEFINED):
-                raise self._refusal(
-                    f"AND and OR take conditions, not {side.kind.value}", self._position()
-                )
+    def typed(self, node: Node) -> _Typed:
+        match node:
+            case Literal(token=token):
+                return _literal(token)
+            case Property(token=token):
+                return _property(token.text)
+            case SystemProperty():
+                return self._system_property(node)
+            case Call():
+                return self._call(node)
+            case Unary():
+                return self._unary(node)
+            case Binary():
+                return self._chain(node)
 
-        def evaluate(facts: MessageFacts) -> Value | Undefined:
-            first = left.evaluate(facts)
-            if first is decides:
-                return decides
-            second = right.evaluate(facts)
-            if first is UNDEFINED and second is not decides:
-                return UNDEFINED
-            return second
-
-        return _Node(Kind.BOOL, evaluate)
-
-    def _comparison(self) -> _Node:
-        left = self._unary()
-        token = self._peek()
-        if token is None or token.text not in _COMPARISONS:
-            return left
-        self._at += 1
-        right = self._unary()
-        self._check_comparable(token, left.kind, right.kind)
-        compare = _COMPARISONS[token.text]
-
-        def evaluate(facts: MessageFacts) -> Value | Undefined:
-            a, b = left.evaluate(facts), right.evaluate(facts)
-            if isinstance(a, Undefined) or isinstance(b, Undefined):
-                return UNDEFINED
-            return compare(a, b)
-
-        return _Node(Kind.BOOL, evaluate)
-
-    def _check_comparable(self, token: _Token, left: Kind, right: Kind) -> None:
-        kinds = {left, right} - {Kind.UNDEFINED}
-        if len(kinds) > 1:
-            raise self._refusal(
-                f"cannot compare {left.value} with {right.value} (properties are text)",
-                token.position,
+    def _system_property(self, node: SystemProperty) -> _Typed:
+        """Compile a name with `$`, as VisitSysProperty and VisitSysPropertyEscaped do."""
+        name = node.token.text
+        if name.lower().startswith(BODY_PREFIX):
+            value = _body_value(self._path(node.token, name[len(BODY_PREFIX) :]))
+            return (
+                value if node.is_escaped or "[" in name or "]" in name else _shadowed(name, value)
             )
-        if token.text in _ORDERED and kinds & {Kind.BOOL, Kind.NULL}:
-            raise self._refusal(f"cannot order {left.value} with {token.text}", token.position)
+        if "[" in name or "]" in name:
+            return _UNDEFINED
+        return _system_property(name[1:]) if node.is_escaped else _dollar_property(name)
 
-    def _unary(self) -> _Node:
-        if self._take_word("not"):
-            inner = self._unary()
-            if inner.kind not in (Kind.BOOL, Kind.UNDEFINED):
-                raise self._refusal(
-                    f"NOT takes a condition, not {inner.kind.value}", self._position()
-                )
-            return _Node(Kind.BOOL, lambda facts: _negated(inner.evaluate(facts)))
-        if self._take("-"):
-            inner = self._unary()
-            if inner.kind is not Kind.NUMBER:
-                raise self._refusal(
-                    f"minus takes a number, not {inner.kind.value}", self._position()
-                )
-            return _Node(Kind.NUMBER, lambda facts: _minus(inner.evaluate(facts)))
-        return self._primary()
+    def _path(self, token: Token, text: str) -> body.JsonPath:
+        try:
+            return body.parse_path(text)
+        except ValueError as error:
+            self._refuse(token, str(error))
 
-    def _primary(self) -> _Node:
-        if self._take("("):
-            node = self.disjunction()
-            if not self._take(")"):
-                raise self._refusal("expected )", self._position())
-            return node
-        token = self._peek()
-        if token is None:
-            raise self._refusal("condition ends too early", self._end)
-        self._at += 1
-        match token.kind:
-            case "text":
-                return _constant(Kind.TEXT, token.text[1:-1])
-            case "number":
-                return _constant(Kind.NUMBER, _number(token.text))
-            case "system":
-                return _system(token.text.strip("{} ")[1:])
-            case "name":
-                return self._name(token)
-        raise self._refusal(f"unexpected {token.text!r}", token.position)
+    def _call(self, node: Call) -> _Typed:
+        name = node.token.text.lower()
+        if name == TWIN_CHANGE_INCLUDES and self._takes_twin_changes:
+            return self._twin_change_includes(node)
+        function = FUNCTIONS.get(name)
+        if function is None:
+            self._refuse(node.token, f"no function {node.token.text!r} for this source")
+        arguments = [self.typed(argument) for argument in node.arguments]
+        kinds = tuple(argument.kind for argument in arguments)
+        if isinstance(function, ByKind):
+            if len(kinds) == 1 and kinds[0] in function.runs:
+                return _call_by_kind(function, arguments[0])
+        elif found := next((way for way in function if way.fits(kinds)), None):
+            return _call(found, arguments)
+        given = ", ".join(kind.value for kind in kinds)
+        return self._refuse(node.token, f"function {name} does not take ({given})")
 
-    def _name(self, token: _Token) -> _Node:
-        lowered = token.text.lower()
-        if lowered in _WORDS:
-            raise self._refusal(f"unexpected {token.text!r}", token.position)
-        if (following := self._peek()) is not None and following.text == "(":
-            raise self._refusal(
-                f"function {token.text!r} is not supported here yet", token.position
+    def _twin_change_includes(self, node: Call) -> _Typed:
+        if not node.text.lower().startswith(TWIN_PATHS):
+            rule = " or ".join(TWIN_PATHS)
+            self._refuse(node.token, f"path {node.text!r}; rule: starts with {rule}")
+        path = self._path(node.token, node.text)
+
+        def evaluate(facts: MessageFacts) -> Logic:
+            document = facts.document()
+            return UNDEFINED if document is None else body.select(document, path) is not ABSENT
+
+        return _Typed(Kind.BOOL, evaluate)
+
+    def _unary(self, node: Unary) -> _Typed:
+        operand = self.typed(node.operand)
+        operation = UNARY[node.token.operator].get(operand.kind)
+        if operation is None:
+            self._refuse(
+                node.token, f"{node.token.text.upper()} does not take {operand.kind.value}"
             )
-        if lowered.split(".")[0] == "$body":
-            raise self._refusal("$body queries are not supported here yet", token.position)
-        if lowered in _CONSTANTS:
-            return _constant(*_CONSTANTS[lowered])
-        return _property(token.text)
+        kind, run = operation
+        inner = operand.evaluate
+        return _Typed(kind, lambda facts: run(inner(facts)))
 
-    def _peek(self) -> _Token | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
+    def _chain(self, node: Binary) -> _Typed:
+        """Compile `a op b op c ...`: a loop, so that its length costs no stack."""
+        links: list[Binary] = []
+        first: Node = node
+        while isinstance(first, Binary):
+            links.append(first)
+            first = first.left
+        start = self.typed(first)
+        kind, steps = start.kind, []
+        for link in reversed(links):
+            right = self.typed(link.right)
+            operation = BINARY[link.token.operator].get((kind, right.kind))
+            if operation is None:
+                self._refuse(link.token, _misfit(link.token, kind, right.kind))
+            steps.append((operation.run, right.evaluate))
+            kind = operation.result
+        return _Typed(kind, _runner(start.evaluate, steps))
 
-    def _position(self) -> int:
-        token = self._peek()
-        return self._end if token is None else token.position
-
-    def _take(self, text: str) -> bool:
-        token = self._peek()
-        if token is None or token.kind != "operator" or token.text != text:
-            return False
-        self._at += 1
-        return True
-
-    def _take_word(self, word: str) -> bool:
-        token = self._peek()
-        if token is None or token.kind != "name" or token.text.lower() != word:
-            return False
-        self._at += 1
-        return True
-
-    def _refusal(self, reason: str, position: int) -> Exception:
-        return RouteSyntaxError(reason, route=self._route, position=position)
+    def _refuse(self, token: Token, reason: str) -> NoReturn:
+        self._tokens.refuse(reason, token.position)
 
 
-def _constant(kind: Kind, value: "Value | Undefined") -> _Node:
-    return _Node(kind, lambda _: value)
+def _misfit(token: Token, left: Kind, right: Kind) -> str:
+    hint = " (a property is a string: as_number makes it a number)"
+    is_number_wanted = {left, right} == {Kind.STRING, Kind.NUMBER}
+    reason = f"{token.text.upper()} does not take {left.value} and {right.value}"
+    return reason + hint if is_number_wanted else reason
 
 
-def _number(text: str) -> float:
-    return float(int(text, 16)) if text.lower().startswith("0x") else float(text)
+def _runner(first: Evaluate, steps: list[tuple[Callable[[Any, Any], Any], Evaluate]]) -> Evaluate:
+    if len(steps) == 1:
+        ((run, right),) = steps
+        return lambda facts: run(first(facts), right(facts))
+
+    def evaluate(facts: MessageFacts) -> Any:
+        value = first(facts)
+        for run, right in steps:
+            value = run(value, right(facts))
+        return value
+
+    return evaluate
 
 
-def _property(name: str) -> _Node:
-    """A name: application property first, then (with `$`) the system property."""
-    key = name.lower()
-
-    def evaluate(facts: MessageFacts) -> Value | Undefined:
-        found = _find(facts.properties, key)
-        if found is UNDEFINED and key.startswith("$"):
-            return _find(facts.system, key[1:])
-        return found
-
-    return _Node(Kind.TEXT, evaluate)
-
-
-def _system(name: str) -> _Node:
-    key = name.lower()
-    return _Node(Kind.TEXT, lambda facts: _find(facts.system, key))
-
-
-def _find(values: Mapping[str, str], key: str) -> "Value | Undefined":
-    for name, value in values.items():
-        if name.lower() == key:
-            return value
-    return UNDEFINED
+def _literal(token: Token) -> _Typed:
+    match token.kind:
+        case TokenKind.STRING:
+            return _constant(Kind.STRING, _unescaped(token.text[1:-1]))
+        case TokenKind.TRUE:
+            return _constant(Kind.BOOL, True)
+        case TokenKind.FALSE:
+            return _constant(Kind.BOOL, False)
+        case TokenKind.NULL:
+            return _constant(Kind.NULL, None)
+        case TokenKind.HEX:
+            return _hexadecimal(int(token.text, 16))
+        case TokenKind.INTEGER | TokenKind.REAL:
+            # A name such as `e5` is a real number to the lexer and none to .NET: undefined.
+            number = dotnet.parse_number(token.text)
+            return _UNDEFINED if number != number else _constant(Kind.NUMBER, number)
+    return _UNDEFINED
 
 
-def _negated(value: "Value | Undefined") -> "Value | Undefined":
-    return (not value) if isinstance(value, bool) else UNDEFINED
+def _hexadecimal(value: int) -> _Typed:
+    """Return a 64-bit number in two's complement, undefined beyond that (`long.TryParse`)."""
+    if value > _LONG_MASK:
+        return _UNDEFINED
+    return _constant(Kind.NUMBER, float(value - (value >> 63 << 64)))
 
 
-def _minus(value: "Value | Undefined") -> "Value | Undefined":
-    return -value if isinstance(value, float) else UNDEFINED
+def _unescaped(text: str) -> str:
+    units = _UNICODE_ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return dotnet.utf16(_CHARACTER_ESCAPE.sub(r"\1", units))
+
+
+def _property(name: str) -> _Typed:
+    folded = dotnet.upper(dotnet.utf16(name))
+    return _Typed(Kind.STRING, lambda facts: facts.application_property(folded))
+
+
+def _system_property(name: str) -> _Typed:
+    folded = dotnet.upper(dotnet.utf16(name))
+    return _Typed(Kind.STRING, lambda facts: facts.system_property(folded))
+
+
+def _dollar_property(name: str) -> _Typed:
+    """`$x`: the application property of that very name, else the system property `x`."""
+    application, system = _property(name).evaluate, _system_property(name[1:]).evaluate
+
+    def evaluate(facts: MessageFacts) -> Any:
+        found = application(facts)
+        return system(facts) if found is UNDEFINED else found
+
+    return _Typed(Kind.STRING, evaluate)
+
+
+def _body_value(path: body.JsonPath) -> _Typed:
+    def evaluate(facts: MessageFacts) -> QueryValue:
+        document = facts.document()
+        if document is None:
+            return QUERY_UNDEFINED
+        found = body.select(document, path)
+        return QUERY_UNDEFINED if found.kind is QueryKind.OBJECT else found
+
+    return _Typed(Kind.QUERY, evaluate)
+
+
+def _shadowed(name: str, value: _Typed) -> _Typed:
+    """`$body.x`: an application property of that very name comes before the body."""
+    application, to_query = _property(name).evaluate, TO_QUERY[Kind.STRING]
+
+    def evaluate(facts: MessageFacts) -> Any:
+        found = application(facts)
+        return value.evaluate(facts) if found is UNDEFINED else to_query(found)
+
+    return _Typed(Kind.QUERY, evaluate)
+
+
+def _call_by_kind(function: ByKind, argument: _Typed) -> _Typed:
+    run, inner = function.runs[argument.kind], argument.evaluate
+    return _Typed(function.gives, lambda facts: run(inner(facts)))
+
+
+def _call(signature: Signature, arguments: list[_Typed]) -> _Typed:
+    run, nothing = signature.run, NOTHING[signature.gives]
+    wanted = signature.wanted(len(arguments))
+    parts = [
+        (argument.evaluate, defined_argument(argument.kind, want))
+        for argument, want in zip(arguments, wanted, strict=True)
+    ]
+
+    def evaluate(facts: MessageFacts) -> Any:
+        values = []
+        for inner, defined in parts:
+            value = defined(inner(facts))
+            if value is UNDEFINED:
+                return nothing
+            values.append(value)
+        return run(*values)
+
+    return _Typed(signature.gives, evaluate)

@@ -1,44 +1,38 @@
-"""edgeHub's routes: parse, compile and match.
+"""edgeHub's routes: the text around the condition, and which messages take which routes.
 
-Grammar (Azure/iotedge, edge-hub/core/.../grammar/Route.g4):
 `[SELECT *] FROM /source/* [WHERE condition] INTO sink`, where the sink is `$upstream` or
-`BrokeredEndpoint("/modules/m/inputs/i")`.
-
-One bad route refuses the whole configuration, as edgeHub does. Conditions: `route_conditions.py`.
+`BrokeredEndpoint("/modules/m/inputs/i")` (Azure/iotedge `grammar/Route.g4`, `RouteFactory.cs`,
+`EndpointFactory.cs`). One bad route refuses the whole configuration, as edgeHub does.
 """
 
-import re
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+from taktgate.standin.azure.edgehub.routes import dotnet
 from taktgate.standin.azure.edgehub.routes.conditions import (
     Condition,
     MessageFacts,
     Truth,
-    compile_condition,
+    compile_tree,
 )
+from taktgate.standin.azure.edgehub.routes.lexer import TokenKind, TokenStream
+from taktgate.standin.azure.edgehub.routes.syntax import parse_expression
 from taktgate.standin.azure.errors import RouteSyntaxError
 
-DEFAULT_PRIORITY = 2_000_000_000
-HIGHEST_NUMBER = 9
-UPSTREAM = "$upstream"
+DEFAULT_PRIORITY: Final = 2_000_000_000
+HIGHEST_NUMBER: Final = 9
+LONGEST_TTL_S: Final = 2**32 - 1
+UPSTREAM: Final = "$upstream"
+BROKERED: Final = "brokeredendpoint"
+DEVICE_MESSAGES: Final = "/messages/"
+TWIN_CHANGES: Final = "/twinChangeNotifications/"
 
-_KEYWORD = re.compile(r"\s*(SELECT|FROM)\b", re.IGNORECASE)
-_STAR = re.compile(r"\s*\*")
-_FROM = re.compile(r"\s*FROM\b", re.IGNORECASE)
-_SOURCE = re.compile(r"\s*((?:/(?:\*|[^()<>@,;:\\\"/\[\]?={}\s']*))+)")
-_WHERE = re.compile(r"\s*WHERE\b", re.IGNORECASE)
-_INTO = re.compile(r"\bINTO\b", re.IGNORECASE)
-_UPSTREAM = re.compile(r"\s*\$upstream\s*$", re.IGNORECASE)
-_ENDPOINT = re.compile(
-    r"\s*BrokeredEndpoint\s*\(\s*(?:\"(?P<double>[^\"']*)\"|'(?P<single>[^\"']*)')\s*\)\s*$",
-    re.IGNORECASE,
-)
-_MODULE_INPUT = re.compile(
-    r"^/?modules/(?P<module>[^/]+)/inputs/(?P<input>[^/]+)/?$", re.IGNORECASE
-)
-_LITERAL = re.compile(r"\"[^\"]*\"|'[^']*'")
+_ENDPOINT_PARTS: Final = 4
+_FIELDS: Final = frozenset(("route", "priority", "timeToLiveSecs"))
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +54,22 @@ class Route:
     endpoint: Endpoint
     priority: int = DEFAULT_PRIORITY
     ttl_s: float | None = None
+    _prefix: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_prefix", _folded_pattern(self.source))
+
+    def takes_source(self, source: str) -> bool:
+        """Tell whether FROM takes messages from *source*."""
+        return _folded_source(source).startswith(self._prefix)
 
     def takes(self, source: str, facts: MessageFacts) -> bool:
         """Tell whether a message from *source* with these *facts* takes this route."""
-        if not source_matches(self.source, source):
+        return self.takes_folded(_folded_source(source), facts)
+
+    def takes_folded(self, source: str, facts: MessageFacts) -> bool:
+        """Do what `takes` does, for a source that `Routes` has prepared once for all routes."""
+        if not source.startswith(self._prefix):
             return False
         return self.condition is None or self.condition.evaluate(facts) is Truth.TRUE
 
@@ -76,11 +82,12 @@ class Routes:
 
     def select(self, source: str, facts: MessageFacts) -> list[Route]:
         """Return the routes that the message takes: one for each endpoint, the best by priority."""
+        folded = _folded_source(source)
         best: dict[Endpoint, Route] = {}
         for route in self.routes:
             known = best.get(route.endpoint)
             is_better = known is None or route.priority < known.priority
-            if is_better and route.takes(source, facts):
+            if is_better and route.takes_folded(folded, facts):
                 best[route.endpoint] = route
         return list(best.values())
 
@@ -94,33 +101,65 @@ def compile_routes(routes: Mapping[str, Any]) -> Routes:
     Raises:
         RouteSyntaxError: One of the routes is wrong; nothing of the configuration may be used.
     """
-    return Routes(routes=tuple(_compile_entry(name, value) for name, value in routes.items()))
+    return Routes(routes=tuple(compile_entry(name, value) for name, value in routes.items()))
 
 
-def compile_route(text: str, *, name: str = "") -> Route:
+def compile_entry(name: str, value: Any) -> Route:
+    """Compile one entry of the `routes` object: text, or an object (schema version 1.1 and later).
+
+    edgeHub passes over fields that it does not know (RouteSpecConverter.cs); so it is here, with a
+    warning.
+
+    Raises:
+        RouteSyntaxError: The entry, its priority or its time to live is wrong.
+    """
+    if isinstance(value, str):
+        return compile_route(value, name=name)
+    if not isinstance(value, Mapping) or not isinstance(value.get("route"), str):
+        raise RouteSyntaxError(f"route {name!r}; rule: text or an object", route="", position=0)
+    text = value["route"]
+    if unknown := sorted(set(value) - _FIELDS):
+        log.warning("edgeHub passes over fields of a route", extra={"route": name, "f": unknown})
+    return compile_route(
+        text,
+        name=name,
+        priority=_priority(value.get("priority"), text),
+        ttl_s=_ttl(value.get("timeToLiveSecs"), text),
+    )
+
+
+def compile_route(
+    text: str, *, name: str = "", priority: int = DEFAULT_PRIORITY, ttl_s: float | None = None
+) -> Route:
     """Compile one route text.
+
+    What follows the sink is passed over: `Route.g4` does not ask for the end of the text.
 
     Raises:
         RouteSyntaxError: The text is not a route.
     """
-    source, position = _parse_source(text)
-    condition, position = _parse_condition(text, position)
+    tokens = TokenStream(text)
+    source = _parse_source(tokens)
+    condition = _parse_condition(tokens, source)
+    tokens.expect(TokenKind.INTO, "INTO" if condition else "WHERE or INTO")
     return Route(
         name=name,
         text=text,
         source=source,
         condition=condition,
-        endpoint=_parse_sink(text, position),
+        endpoint=_parse_sink(tokens),
+        priority=priority,
+        ttl_s=ttl_s,
     )
 
 
 def source_matches(pattern: str, source: str) -> bool:
     """Tell whether a route's FROM *pattern* takes a message from *source*.
 
-    A case-insensitive prefix of whole path parts, after trailing `*` and `/` are stripped.
+    A prefix of whole path parts in any case, after stars and slashes at its end are stripped once
+    each; a star elsewhere is just a star (CustomMessageSource.cs, BaseMessageSource.cs).
     """
-    prefix = pattern.rstrip("*/") + "/"
-    return (source.rstrip("/") + "/").lower().startswith(prefix.lower())
+    return _folded_source(source).startswith(_folded_pattern(pattern))
 
 
 def module_source(module: str, output: str | None) -> str:
@@ -129,31 +168,16 @@ def module_source(module: str, output: str | None) -> str:
     return f"/messages/modules/{module}/{suffix}"
 
 
-def _compile_entry(name: str, value: Any) -> Route:
-    if isinstance(value, str):
-        return compile_route(value, name=name)
-    if not isinstance(value, Mapping) or not isinstance(value.get("route"), str):
-        raise RouteSyntaxError(
-            f"route {name!r} is neither text nor an object", route="", position=0
-        )
-    text = value["route"]
-    unknown = set(value) - {"route", "priority", "timeToLiveSecs"}
-    if unknown:
-        raise RouteSyntaxError(f"unknown field {min(unknown)!r}", route=text, position=0)
-    route = compile_route(text, name=name)
-    return Route(
-        name=name,
-        text=text,
-        source=route.source,
-        condition=route.condition,
-        endpoint=route.endpoint,
-        priority=_priority(value.get("priority"), text),
-        ttl_s=_ttl(value.get("timeToLiveSecs"), text),
-    )
+def _folded_pattern(pattern: str) -> str:
+    return _folded_source(pattern.strip().rstrip("*"))
+
+
+def _folded_source(source: str) -> str:
+    return dotnet.upper(source.strip().rstrip("/") + "/")
 
 
 def _priority(value: Any, text: str) -> int:
-    if value is None:
+    if value is None or value == DEFAULT_PRIORITY:
         return DEFAULT_PRIORITY
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= HIGHEST_NUMBER:
         raise RouteSyntaxError(f"priority {value!r}; rule: 0..9", route=text, position=0)
@@ -161,63 +185,65 @@ def _priority(value: Any, text: str) -> int:
 
 
 def _ttl(value: Any, text: str) -> float | None:
+    """Return the time to live; 0 stands for the global one, as no value does (RouteSpec.cs)."""
     if value is None or value == 0:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise RouteSyntaxError(
-            f"timeToLiveSecs {value!r}; rule: integer >= 0", route=text, position=0
-        )
+    is_seconds = isinstance(value, int) and not isinstance(value, bool)
+    if not is_seconds or not 0 < value <= LONGEST_TTL_S:
+        rule = f"an integer in 0..{LONGEST_TTL_S}"
+        raise RouteSyntaxError(f"timeToLiveSecs {value!r}; rule: {rule}", route=text, position=0)
     return float(value)
 
 
-def _parse_source(text: str) -> tuple[str, int]:
-    position = 0
-    first = _KEYWORD.match(text)
-    if first is None:
-        raise RouteSyntaxError("expected SELECT or FROM", route=text, position=0)
-    if first[1].upper() == "SELECT":
-        star = _STAR.match(text, first.end())
-        if star is None:
-            raise RouteSyntaxError("expected * after SELECT", route=text, position=first.end())
-        position = star.end()
-    from_word = _FROM.match(text, position)
-    if from_word is None:
-        raise RouteSyntaxError("expected FROM", route=text, position=position)
-    source = _SOURCE.match(text, from_word.end())
-    if source is None:
-        raise RouteSyntaxError("expected a source", route=text, position=from_word.end())
-    return source[1], source.end()
+def _parse_source(tokens: TokenStream) -> str:
+    """Take `[SELECT *] FROM source`; the source's text comes without the spaces in it.
+
+    A lone `/` is taken as well, as Microsoft's CustomMessageSource does, though not its grammar.
+    """
+    if tokens.peek().kind is TokenKind.SELECT:
+        tokens.take()
+        if not tokens.take_operator("*"):
+            tokens.refuse("expected * after SELECT")
+        tokens.expect(TokenKind.FROM, "FROM")
+    else:
+        tokens.expect(TokenKind.FROM, "SELECT or FROM")
+    start = tokens.index
+    while tokens.take_operator("/"):
+        if tokens.peek().kind is TokenKind.NAME or tokens.peek().operator == "*":
+            tokens.take()
+        elif tokens.index > start + 1:
+            tokens.refuse("expected a name or * after /")
+    if tokens.index == start:
+        tokens.refuse("expected a source such as /messages/*")
+    return tokens.text_since(start)
 
 
-def _parse_condition(text: str, position: int) -> tuple[Condition | None, int]:
-    # Literals are blanked out so that the word INTO inside one does not end the condition.
-    visible = _LITERAL.sub(lambda found: " " * len(found[0]), text)
-    into = _INTO.search(visible, position)
-    if into is None:
-        raise RouteSyntaxError("expected INTO", route=text, position=len(text))
-    where = _WHERE.match(text, position)
-    if where is None:
-        if text[position : into.start()].strip():
-            raise RouteSyntaxError("expected WHERE or INTO", route=text, position=position)
-        return None, into.end()
-    condition = compile_condition(text[where.end() : into.start()], route=text, offset=where.end())
-    return condition, into.end()
+def _parse_condition(tokens: TokenStream, source: str) -> Condition | None:
+    if tokens.peek().kind is not TokenKind.WHERE:
+        return None
+    tokens.take()
+    tree = parse_expression(tokens)
+    if tokens.peek().kind is not TokenKind.INTO:
+        tokens.refuse(f"expected an operator or INTO, not {tokens.peek().text!r}")
+    return compile_tree(
+        tree, tokens, takes_twin_changes=TWIN_CHANGES.upper().startswith(_folded_pattern(source))
+    )
 
 
-def _parse_sink(text: str, position: int) -> Endpoint:
-    if _UPSTREAM.match(text, position):
+def _parse_sink(tokens: TokenStream) -> Endpoint:
+    sink = tokens.take()
+    if sink.kind is TokenKind.SYSTEM_NAME and sink.text.lower() == UPSTREAM:
         return Endpoint()
-    found = _ENDPOINT.match(text, position)
-    if found is None:
-        raise RouteSyntaxError(
-            'expected $upstream or BrokeredEndpoint("/modules/m/inputs/i")',
-            route=text,
-            position=position,
+    if sink.kind is not TokenKind.NAME or sink.text.lower() != BROKERED:
+        tokens.refuse(
+            'expected $upstream or BrokeredEndpoint("/modules/m/inputs/i")', sink.position
         )
-    path = found["double"] if found["double"] is not None else found["single"]
-    parts = _MODULE_INPUT.match(path)
-    if parts is None:
-        raise RouteSyntaxError(
-            f"endpoint {path!r}; rule: /modules/m/inputs/i", route=text, position=position
-        )
-    return Endpoint(module=parts["module"], input=parts["input"])
+    if not tokens.take_operator("("):
+        tokens.refuse("expected ( after BrokeredEndpoint")
+    address = tokens.expect(TokenKind.STRING, 'an address such as "/modules/m/inputs/i"')
+    if not tokens.take_operator(")"):
+        tokens.refuse("expected )")
+    parts = address.text[1:-1].strip().removeprefix("/").removesuffix("/").split("/")
+    if len(parts) != _ENDPOINT_PARTS:
+        tokens.refuse(f"endpoint {address.text}; rule: /modules/m/inputs/i", address.position)
+    return Endpoint(module=parts[1], input=parts[3])
