@@ -33,11 +33,26 @@ class Connection(asyncio.Protocol):
     """A module's connection; a protocol error ends this connection only."""
 
     def __init__(
-        self, handler: PacketHandler, connect_timeout_s: float = CONNECT_TIMEOUT_S
+        self,
+        handler: PacketHandler,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        *,
+        max_silence_s: float | None = None,
+        max_packet_bytes: int = codec.MAX_PACKET_BYTES,
     ) -> None:
+        """Prepare a connection.
+
+        Args:
+            handler: Acts on its packets.
+            connect_timeout_s: The seconds it may take to say who it is.
+            max_silence_s: The longest silence, whatever keep-alive the client asks for; IoT Hub
+                has such a limit.
+            max_packet_bytes: The largest packet, its first bytes not counted.
+        """
         self._handler = handler
+        self._max_silence_s = max_silence_s
         self._connect_timeout_s = connect_timeout_s
-        self._decoder = codec.Decoder()
+        self._decoder = codec.Decoder(max_packet_bytes)
         self._transport: asyncio.Transport | None = None
         self._module: str | None = None
         self._idle_limit_s = connect_timeout_s
@@ -107,8 +122,12 @@ class Connection(asyncio.Protocol):
         self._module = self._handler.connect(self, packet)
         if self._module is None:
             self.close()
-        elif packet.keep_alive_s:
+            return
+        if packet.keep_alive_s:
             self._idle_limit_s = KEEP_ALIVE_FACTOR * packet.keep_alive_s
+        if self._max_silence_s is not None:
+            wanted_s = self._idle_limit_s if packet.keep_alive_s else self._max_silence_s
+            self._idle_limit_s = min(wanted_s, self._max_silence_s)
 
     def _check_idle(self) -> None:
         loop = asyncio.get_running_loop()

@@ -50,6 +50,7 @@ class LocalDevice:
             address=place.gateway,
             tls=place.tls,
             settings=edgehub,
+            store_file=agent.directory / "edgehub.db",
         )
         self.edgeagent = EdgeAgent(
             link=link,
