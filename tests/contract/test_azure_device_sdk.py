@@ -4,6 +4,7 @@ import asyncio
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,14 @@ def part_message(body: dict[str, object]) -> Any:
     return part
 
 
+def wait_until(condition: Callable[[], object]) -> None:
+    """Wait for what follows a receipt: edgeHub acknowledges once it has stored a message."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+
+
 def test_output_reaches_the_input_its_route_names(client_of: Connect) -> None:
     judge, writer = client_of("judge"), client_of("writer")
     inbox: queue.Queue[Any] = queue.Queue()
@@ -144,6 +153,7 @@ def test_message_that_its_condition_refuses_goes_nowhere(client_of: Connect) -> 
 
 def test_upstream_route_leads_to_the_hub(world: CloudThread, client_of: Connect) -> None:
     client_of("judge").send_message_to_output(message('{"t": 21}'), "telemetry")
+    wait_until(lambda: world.cloud.hub.telemetry)
     telemetry = world.cloud.hub.telemetry[-1]
     assert (telemetry.device, telemetry.module, telemetry.output) == (DEVICE, "judge", "telemetry")
     lines = (world.cloud.directory / "telemetry.jsonl").read_text().splitlines()

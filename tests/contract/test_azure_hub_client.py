@@ -219,7 +219,7 @@ def test_message_waits_in_edgehub_for_a_module_that_is_away(
     receiver.next(DesiredTwin)
     receiver.hub.stop()
     agents("a").hub.send("out", b"kept", ttl_s=LONG_S)
-    wait_until(lambda: len(device.edgehub.session("b").queue) == 1)
+    wait_until(lambda: device.edgehub.queue_lengths["b"] == 1)
     # The new process's first message comes right after CONNACK, before it has subscribed.
     assert agents("b").next(InputMessage).payload == b"kept"
 

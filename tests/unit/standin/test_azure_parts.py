@@ -1,4 +1,4 @@
-"""Small parts of the local Azure: manifests, mounts, images, restarts, tokens, queue."""
+"""Small parts of the local Azure: manifests, mounts, images, restarts, tokens."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from taktgate.standin.azure.edgeagent.manifest import RestartPolicy, WantedStatu
 from taktgate.standin.azure.edgeagent.mounts import plan_mounts, volume_directory
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages, image_name
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff, shall_restart
-from taktgate.standin.azure.edgehub.queue import MessageQueue, RoutedMessage
 from taktgate.standin.azure.errors import ManifestError
 
 MODULE: dict[str, Any] = {
@@ -181,63 +180,3 @@ def test_wrong_token_is_refused(resource: str, key: bytes, lifetime_s: int, reas
 def test_malformed_token_is_refused(text: str) -> None:
     with pytest.raises(sas.SasRefusedError):
         sas.parse(text)
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-def put(queue: MessageQueue, name: str, *, priority: int = 5, ttl_s: float | None = None) -> bool:
-    message = RoutedMessage(source="/messages/", payload=name.encode())
-    return queue.put(message, input_name="in", priority=priority, ttl_s=ttl_s)
-
-
-def taken(queue: MessageQueue) -> list[str]:
-    names = []
-    while (stored := queue.take()) is not None:
-        names.append(stored.message.payload.decode())
-    return names
-
-
-def test_queue_gives_best_priority_first_and_order_within() -> None:
-    queue = MessageQueue(10, Clock())
-    for name, priority in (("b1", 5), ("b2", 5), ("a", 0), ("b3", 5)):
-        put(queue, name, priority=priority)
-    assert taken(queue) == ["a", "b1", "b2", "b3"]
-
-
-def test_queue_checks_time_to_live_when_it_is_read() -> None:
-    clock = Clock()
-    queue = MessageQueue(10, clock)
-    put(queue, "short", ttl_s=1)
-    put(queue, "for ever")
-    clock.now_s = 1.0
-    assert taken(queue) == ["for ever"]
-    assert queue.expired == 1
-
-
-def test_full_queue_drops_the_expired_then_refuses_the_newest() -> None:
-    clock = Clock()
-    queue = MessageQueue(2, clock)
-    assert put(queue, "short", ttl_s=1)
-    assert put(queue, "kept")
-    assert not put(queue, "refused")
-    clock.now_s = 2.0
-    assert put(queue, "later")
-    assert (taken(queue), queue.refused, queue.expired) == (["kept", "later"], 1, 1)
-
-
-def test_message_that_was_put_back_comes_first_again() -> None:
-    queue = MessageQueue(10, Clock())
-    put(queue, "1")
-    put(queue, "2")
-    first = queue.take()
-    assert first is not None
-    queue.put_back(first)
-    assert taken(queue) == ["1", "2"]

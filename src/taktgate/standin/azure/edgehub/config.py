@@ -9,6 +9,7 @@ from taktgate.standin.azure.errors import ManifestError
 
 SCHEMA_VERSIONS = frozenset(("1.0", "1.1", "1.2", "1.3"))
 NEVER = -1
+_STORAGE = "$edgeHub.storeAndForwardConfiguration"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,9 @@ class EdgeHubConfig:
 
     routes: Routes = field(default_factory=Routes)
     ttl_s: float | None = None
+    store_limit_bytes: int | None = None
+    """storeLimits.maxSizeBytes: beyond it edgeHub stores nothing new, and its senders get no
+    receipt (Azure/iotedge doc/HowToConfigureDBStoreLimits.md)."""
 
 
 def parse_config(desired: Mapping[str, Any]) -> EdgeHubConfig:
@@ -32,14 +36,27 @@ def parse_config(desired: Mapping[str, Any]) -> EdgeHubConfig:
     routes = desired.get("routes", {})
     if not isinstance(routes, Mapping):
         raise ManifestError("$edgeHub.routes; rule: an object of routes by name")
-    return EdgeHubConfig(routes=compile_routes(routes), ttl_s=_ttl(desired))
-
-
-def _ttl(desired: Mapping[str, Any]) -> float | None:
     storage = desired.get("storeAndForwardConfiguration", {})
-    seconds = storage.get("timeToLiveSecs", NEVER) if isinstance(storage, Mapping) else None
+    if not isinstance(storage, Mapping):
+        raise ManifestError(f"{_STORAGE}; rule: an object")
+    return EdgeHubConfig(
+        routes=compile_routes(routes),
+        ttl_s=_ttl(storage),
+        store_limit_bytes=_store_limit_bytes(storage.get("storeLimits")),
+    )
+
+
+def _ttl(storage: Mapping[str, Any]) -> float | None:
+    seconds = storage.get("timeToLiveSecs", NEVER)
     if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise ManifestError(
-            "$edgeHub.storeAndForwardConfiguration.timeToLiveSecs; rule: an integer"
-        )
+        raise ManifestError(f"{_STORAGE}.timeToLiveSecs {seconds!r}; rule: an integer")
     return None if seconds < 0 else float(seconds)
+
+
+def _store_limit_bytes(limits: Any) -> int | None:
+    if limits is None:
+        return None
+    size = limits.get("maxSizeBytes") if isinstance(limits, Mapping) else None
+    if isinstance(size, bool) or not isinstance(size, int) or size <= 0:
+        raise ManifestError(f"{_STORAGE}.storeLimits.maxSizeBytes; rule: an integer above 0")
+    return size

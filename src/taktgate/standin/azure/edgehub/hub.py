@@ -1,43 +1,36 @@
-"""edgeHub of one device: authentication, routing, twins and methods for its modules."""
+"""edgeHub of one device: what listens, what outlives a restart, and `$edgeHub`'s configuration."""
 
 import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from pathlib import Path
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
+from taktgate.standin.azure.edgehub.database import Database
+from taktgate.standin.azure.edgehub.errors import StoreFullError
 from taktgate.standin.azure.edgehub.method_server import MethodServer
-from taktgate.standin.azure.edgehub.methods import MethodCalls
-from taktgate.standin.azure.edgehub.queue import MessageQueue
-from taktgate.standin.azure.edgehub.requests import ModuleRequests
+from taktgate.standin.azure.edgehub.metrics_server import MetricsServer
+from taktgate.standin.azure.edgehub.requests import OWN_MODULE
+from taktgate.standin.azure.edgehub.run import EdgeHubRun
 from taktgate.standin.azure.edgehub.session import ModuleSession
-from taktgate.standin.azure.edgehub.twins import TwinStore
-from taktgate.standin.azure.edgehub.upstream import UpstreamQueue
-from taktgate.standin.azure.errors import ManifestError, MqttProtocolError, RouteSyntaxError
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings, with_environment
+from taktgate.standin.azure.edgehub.twins import TwinPeriods, TwinStore
+from taktgate.standin.azure.errors import ManifestError, RouteSyntaxError
 from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
-from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.mqtt.connection import Connection
 from taktgate.standin.azure.quirks import QuirkBoard, System
+
+__all__ = ["EdgeHub", "EdgeHubSettings"]
 
 log = logging.getLogger(__name__)
 
 MQTT_PORT = 8883
-OWN_MODULE = "$edgeHub"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EdgeHubSettings:
-    """Limits of one edgeHub; the defaults are edgeHub's own where it has them."""
-
-    ack_timeout_s: float = 30.0
-    connect_timeout_s: float = 60.0
-    queue_capacity: int = 10_000
+EDGE_AGENT = "$edgeAgent"
 
 
 class EdgeHub:
@@ -49,32 +42,48 @@ class EdgeHub:
         link: DeviceLink,
         hub_hostname: str,
         address: str,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         settings: EdgeHubSettings | None = None,
+        store_file: Path | None = None,
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
     ) -> None:
+        """Prepare an edgeHub.
+
+        Args:
+            link: The device's line to the hub.
+            hub_hostname: The hub's name in tokens and user names.
+            address: The gateway address, on which modules find it.
+            tls: Its certificate; without one nothing listens, and connections come by
+                `new_connection` only.
+            settings: Its figures; `systemModules.edgeHub.env` of the deployment goes before them.
+            store_file: Its database; without one it is in memory and survives `stop` only.
+            clock: The world's time, for all that does not guard a socket.
+            quirks: What goes wrong; a board of its own if not given.
+        """
         self._link = link
         self._hub_hostname = hub_hostname
         self._address = address
         self._tls = tls
         self._settings = settings or EdgeHubSettings()
-        self._now = (clock or WorldClock()).now
+        self._clock = clock or WorldClock()
         self.quirks = quirks or QuirkBoard(System.EDGEHUB)
-        self._sessions: dict[str, ModuleSession] = {}
-        self._connections: set[Connection] = set()
+        self._database = Database(store_file)
         self._server: asyncio.Server | None = None
-        self.config = EdgeHubConfig()
-        self.upstream = UpstreamQueue(link, self._settings.queue_capacity)
-        self.methods = MethodCalls(self, link.device)
-        self.twins = TwinStore(link, self._relay_desired)
-        self._requests = ModuleRequests(self)
-        self._method_server = MethodServer(
-            device=link.device,
-            hub_hostname=hub_hostname,
-            methods=self.methods,
-            module_key=link.module_key,
+        self._periods = TwinPeriods(pull_s=self._pull_period_s)
+        self.twins = TwinStore(
+            link,
+            self._relay_desired,
+            database=self._database,
+            clock=self._clock,
+            periods=self._periods,
         )
+        self._run = self._new_run()
+        self._is_running = False
+        self._method_server = MethodServer(
+            device=link.device, hub_hostname=hub_hostname, module_key=link.module_key
+        )
+        self._metrics_server = MetricsServer(lambda: self._run.metrics.exposition())
         link.on_desired(self._on_desired)
         link.on_online(self._on_online)
 
@@ -85,8 +94,8 @@ class EdgeHub:
 
     @property
     def is_running(self) -> bool:
-        """Tell whether edgeHub listens."""
-        return self._server is not None
+        """Tell whether edgeHub runs."""
+        return self._is_running
 
     @property
     def methods_refusal(self) -> str | None:
@@ -94,15 +103,24 @@ class EdgeHub:
         return self._method_server.refusal
 
     @property
+    def metrics_refusal(self) -> str | None:
+        """Return why port 9600 serves no metrics, or None if it does."""
+        return self._metrics_server.refusal
+
+    @property
+    def config(self) -> EdgeHubConfig:
+        """The configuration by which messages are routed."""
+        return self._run.router.config
+
+    @property
     def connected_modules(self) -> frozenset[str]:
         """The modules that are connected now."""
-        return frozenset(name for name, each in self._sessions.items() if each.is_connected)
+        return self._run.clients.connected
 
     @property
     def queue_lengths(self) -> Mapping[str, int]:
         """The messages that wait, by endpoint: a module's name or `$upstream`."""
-        modules = {name: len(each.queue) for name, each in self._sessions.items()}
-        return {**modules, "$upstream": len(self.upstream.queue)}
+        return self._run.queue_lengths
 
     async def start(self) -> None:
         """Listen for modules.
@@ -110,34 +128,36 @@ class EdgeHub:
         Raises:
             PortInUseError: Another program listens on 8883 of the gateway address.
         """
-        if self._server is not None:
+        if self._is_running:
             return
+        self._run = self._new_run()
+        self._is_running = True
         self._apply_config()
-        try:
-            self._server = await asyncio.get_running_loop().create_server(
-                lambda: Connection(self, self._settings.connect_timeout_s),
-                self._address,
-                MQTT_PORT,
-                ssl=self._tls,
-                ssl_handshake_timeout=self._settings.connect_timeout_s,
-            )
-        except OSError as error:
-            rule = "modules reach edgeHub on 8883 of their gateway; the SDK fixes the number"
-            raise as_port_in_use(error, self._address, MQTT_PORT, rule) from error
-        await self._method_server.start(self._address, self._tls)
-        log.info("edgeHub listens", extra={"device": self.device, "address": self._address})
+        if self._tls is not None:
+            try:
+                await self._listen(self._tls)
+            except BaseException:
+                await self.stop()
+                raise
+        self._run.start()
+        log.info("edgeHub runs", extra={"device": self.device, "address": self._address})
 
     async def stop(self) -> None:
         """Stop to listen and drop every connection, as a stopped container does."""
-        if self._server is None:
-            return
-        server, self._server = self._server, None
-        server.close()
-        for connection in list(self._connections):
-            connection.drop()
-        await self._method_server.stop()
-        await server.wait_closed()
-        log.info("edgeHub stopped", extra={"device": self.device})
+        if self._is_running:
+            await self._end_listening()
+            await self._run.stop()
+            self._is_running = False
+            self._database.close()
+            log.info("edgeHub stopped", extra={"device": self.device})
+
+    async def kill(self) -> None:
+        """End as a process that is killed: what no receipt was given for may be lost."""
+        if self._is_running:
+            await self._run.kill()
+            await self._end_listening()
+            self._is_running = False
+            self._database.abandon()
 
     def change_certificate(self, tls: ssl.SSLContext) -> None:
         """Serve with another certificate from the next start on, as after a change of the CA."""
@@ -145,26 +165,24 @@ class EdgeHub:
 
     def drop_connection(self, module: str) -> bool:
         """Cut a module's connection; return whether it had one."""
-        connection = self.session(module).connection
-        if connection is not None:
-            connection.drop()
-        return connection is not None
+        return self._run.clients.drop(module)
 
     def expire_sas(self, module: str) -> bool:
         """End a module's connection as the end of its token does; return whether it had one."""
-        return self.drop_connection(module)
+        log.warning("connection ends with its token", extra={"module_name": module})
+        return self._run.clients.drop(module)
+
+    def new_connection(self) -> Connection:
+        """Return a connection for a transport that did not come by a port."""
+        return self._run.clients.new_connection()
 
     def session(self, module: str) -> ModuleSession:
         """Return the session of *module*, a new one if it was never heard of."""
-        known = self._sessions.get(module)
-        if known is None:
-            known = self._sessions[module] = ModuleSession(
-                device=self.device,
-                module=module,
-                queue=MessageQueue(self._settings.queue_capacity, self._now),
-                ack_timeout_s=self._settings.ack_timeout_s,
-            )
-        return known
+        return self._run.session(module)
+
+    def metrics_text(self) -> str:
+        """Return what `:9600/metrics` serves."""
+        return self._run.metrics.exposition().decode()
 
     async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call a module's direct method.
@@ -172,91 +190,77 @@ class EdgeHub:
         Raises:
             HubRequestError: The module is away or too slow.
         """
-        return await self.methods.invoke(module, call)
+        return await self._run.methods.invoke(module, call)
 
-    def opened(self, connection: Connection) -> None:
-        """Take note of a new connection."""
-        self._connections.add(connection)
+    def _new_run(self) -> EdgeHubRun:
+        settings = self._settings_of_deployment()
+        self._periods.push_s = settings.reported_sync_period_s
+        return EdgeHubRun(
+            link=self._link,
+            hub_hostname=self._hub_hostname,
+            settings=settings,
+            clock=self._clock,
+            quirks=self.quirks,
+            database=self._database,
+            twins=self.twins,
+        )
 
-    def connect(self, connection: Connection, packet: codec.Connect) -> str | None:
-        """Check who connects; return the module's name, or None when refused."""
+    async def _listen(self, tls: ssl.SSLContext) -> None:
+        settings = self._run.settings
         try:
-            module = self._authenticated(packet)
-        except sas.SasRefusedError as error:
-            log.warning(
-                "connection refused", extra={"client_id": packet.client_id, "reason": str(error)}
+            self._server = await asyncio.get_running_loop().create_server(
+                self._run.clients.new_connection,
+                self._address,
+                MQTT_PORT,
+                ssl=tls,
+                ssl_handshake_timeout=settings.connect_timeout_s,
             )
-            connection.send(codec.ConnAck(code=codec.UNAUTHORIZED))
-            return None
-        session = self.session(module)
-        is_known = session.is_known and not packet.clean_session
-        session.attach(connection, clean=packet.clean_session)
-        connection.send(codec.ConnAck(code=codec.ACCEPTED, session_present=is_known))
-        session.connected()
-        return module
+        except OSError as error:
+            rule = "modules reach edgeHub on 8883 of their gateway; the SDK fixes the number"
+            raise as_port_in_use(error, self._address, MQTT_PORT, rule) from error
+        await self._method_server.start(self._address, tls, self._run.call_from_module)
+        if settings.metrics_enabled:
+            await self._metrics_server.start(self._address, settings.metrics_port)
 
-    def packet(self, connection: Connection, module: str, packet: codec.Packet) -> None:
-        """Act on a packet of a connected module.
+    async def _end_listening(self) -> None:
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        self._run.clients.stop()
+        await self._method_server.stop()
+        await self._metrics_server.stop()
+        if server is not None:
+            await server.wait_closed()
 
-        Raises:
-            MqttProtocolError: The module must not send this; its connection is closed.
-        """
-        session = self.session(module)
-        if session.connection is not connection:
-            return
-        match packet:
-            case codec.Publish():
-                self._requests.act_on(session, packet)
-                if packet.qos:
-                    connection.send(codec.PubAck(packet_id=packet.packet_id))
-            case codec.PubAck(packet_id=packet_id):
-                session.acknowledge(packet_id)
-            case codec.Subscribe():
-                connection.send(self._subscribed(session, packet))
-                session.pump()
-            case codec.Unsubscribe(packet_id=packet_id, filters=filters):
-                for name in filters:
-                    session.unsubscribe(name)
-                connection.send(codec.UnsubAck(packet_id=packet_id))
-            case _:
-                raise MqttProtocolError(f"a module must not send {type(packet).__name__}")
+    def _settings_of_deployment(self) -> EdgeHubSettings:
+        desired = self.twins.document(EDGE_AGENT)["desired"]
+        own = _dict(_dict(desired.get("systemModules")).get("edgeHub"))
+        variables = {
+            name: str(_dict(entry).get("value", ""))
+            for name, entry in _dict(own.get("env")).items()
+        }
+        try:
+            return with_environment(self._settings, variables)
+        except ManifestError as error:
+            log.error("edgeHub's environment refused", extra={"reason": str(error)})
+            return self._settings
 
-    def lost(self, connection: Connection, module: str | None) -> None:
-        """Forget a connection."""
-        self._connections.discard(connection)
-        if module is not None:
-            self.session(module).detach(connection)
-
-    def _subscribed(self, session: ModuleSession, packet: codec.Subscribe) -> codec.SubAck:
-        codes = []
-        for name, qos in packet.filters:
-            is_granted = topics.is_subscribable(name, device=self.device, module=session.module)
-            if is_granted:
-                session.subscribe(name)
-            codes.append(min(qos, 1) if is_granted else codec.SUBSCRIPTION_FAILED)
-        return codec.SubAck(packet_id=packet.packet_id, codes=tuple(codes))
-
-    def _authenticated(self, packet: codec.Connect) -> str:
-        device, _, module = packet.client_id.partition("/")
-        key = self._link.module_key(module) if device == self.device else None
-        if key is None:
-            raise sas.SasRefusedError("no such module on this device")
-        user = f"{self._hub_hostname}/{packet.client_id}/".lower()
-        if packet.username is None or not packet.username.lower().startswith(user):
-            raise sas.SasRefusedError("user name does not fit the client id")
-        resource = f"{self._hub_hostname}/devices/{device}/modules/{module}"
-        sas.check(sas.parse(packet.password or ""), resource=resource, key=key)
-        return module
+    def _pull_period_s(self) -> float:
+        return max(
+            self.quirks.seconds("twin-sync-period"), self._run.settings.min_twin_sync_period_s
+        )
 
     def _relay_desired(self, module: str, patch: JsonObject, version: int) -> None:
-        self._requests.relay_desired(self.session(module), patch, version)
+        if self._is_running:
+            self._run.requests.relay_desired(self._run.session(module), patch, version)
 
     def _on_desired(self, module: str, _patch: JsonObject, _version: int) -> None:
-        if module == OWN_MODULE:
+        if module == OWN_MODULE and self._is_running:
             self._apply_config()
 
     def _on_online(self, online: bool) -> None:
-        if online:
+        self._run.metrics.line_changed(is_online=online)
+        if online and self._is_running:
             self._apply_config()
 
     def _apply_config(self) -> None:
@@ -267,8 +271,8 @@ class EdgeHub:
             return
         code, description = 200, ""
         try:
-            self.config = parse_config(document)
-        except (ManifestError, RouteSyntaxError) as error:
+            self._run.router.apply(parse_config(document))
+        except (ManifestError, RouteSyntaxError, StoreFullError) as error:
             code, description = 400, str(error)
             log.error("edgeHub configuration refused", extra={"reason": description})
         self.twins.patch_reported(
@@ -279,3 +283,7 @@ class EdgeHub:
                 "lastDesiredStatus": {"code": code, "description": description},
             },
         )
+
+
+def _dict(value: object) -> dict[str, object]:
+    return value if isinstance(value, dict) else {}

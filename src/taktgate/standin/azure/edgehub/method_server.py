@@ -10,17 +10,18 @@ from aiohttp import web
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import error_response, json_object, start_site, stop_site
+from taktgate.standin.azure.http_serving import json_object, start_site, stop_site
 from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
 
 HTTPS_PORT = 443
+CALLER_HEADER = "x-ms-edge-moduleId"
 _CALLER = re.compile(r"^(?P<device>[^/]+)/(?P<module>[^/]+)$")
 
 
-class ModuleMethods(Protocol):
-    """Calls a module's method."""
+class CallModule(Protocol):
+    """Calls a module's method for another module."""
 
-    async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
+    async def __call__(self, caller: str, module: str, call: MethodRequest) -> MethodResult:
         """Call the method. Raises HubRequestError."""
 
 
@@ -32,19 +33,19 @@ class MethodServer:
         *,
         device: str,
         hub_hostname: str,
-        methods: ModuleMethods,
         module_key: Callable[[str], bytes | None],
     ) -> None:
         self._device = device
         self._hub_hostname = hub_hostname
-        self._methods = methods
+        self._call_module: CallModule | None = None
         self._module_key = module_key
         self._runner: web.AppRunner | None = None
         self.refusal: str | None = None
         """Why there are no methods between modules."""
 
-    async def start(self, address: str, tls: ssl.SSLContext) -> None:
+    async def start(self, address: str, tls: ssl.SSLContext, call_module: CallModule) -> None:
         """Listen; without the right or the port, do without: `refusal` says why."""
+        self._call_module = call_module
         app = web.Application()
         app.router.add_post("/twins/{device}/modules/{module}/methods", self._on_call)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -64,29 +65,40 @@ class MethodServer:
 
     async def _on_call(self, request: web.Request) -> web.Response:
         try:
-            self._check_caller(request)
-            result = await self._call(request)
+            caller = self._authenticated(request)
+            result = await self._call(caller, request)
         except HubRequestError as error:
-            return error_response(error)
+            # MethodErrorResult of Azure/iotedge Edge.Hub.Http/MethodResult.cs.
+            return web.json_response({"message": str(error)}, status=error.status)
         return web.json_response({"status": result.status, "payload": result.payload})
 
-    async def _call(self, request: web.Request) -> MethodResult:
-        if request.match_info["device"] != self._device:
-            raise HubRequestError(404, "DeviceNotFound", "the target is on another device")
+    async def _call(self, caller: str, request: web.Request) -> MethodResult:
+        assert self._call_module is not None
+        device, module = request.match_info["device"], request.match_info["module"]
         call = parse_method_call(await json_object(request))
-        return await self._methods.invoke(request.match_info["module"], call)
+        if device != self._device:
+            raise HubRequestError(404, "DeviceNotOnline", f"Client {device}/{module} not found")
+        return await self._call_module(caller, module, call)
 
-    def _check_caller(self, request: web.Request) -> None:
-        caller = _CALLER.match(request.headers.get("x-ms-edge-moduleId", ""))
+    def _authenticated(self, request: web.Request) -> str:
+        caller = _CALLER.match(request.headers.get(CALLER_HEADER, ""))
         if caller is None:
-            raise HubRequestError(400, "ArgumentInvalid", "x-ms-edge-moduleId is missing or wrong")
-        key = self._module_key(caller["module"]) if caller["device"] == self._device else None
-        if key is None:
-            raise HubRequestError(401, "Unauthorized", "the caller is not a module of this device")
-        resource = f"{self._hub_hostname}/devices/{self._device}/modules/{caller['module']}"
+            message = f"Invalid header value for {CALLER_HEADER}"
+            raise HubRequestError(400, "ArgumentInvalid", message)
+        if caller["device"] != self._device:
+            message = "Only modules on the same device can invoke DirectMethods"
+            raise HubRequestError(401, "Unauthorized", message)
         try:
-            sas.check(
-                sas.parse(request.headers.get("Authorization", "")), resource=resource, key=key
-            )
+            self._check_token(request, caller["module"])
         except sas.SasRefusedError as error:
-            raise HubRequestError(401, "Unauthorized", str(error)) from error
+            message = f"Unable to authenticate device with Id {caller[0]}: {error}"
+            raise HubRequestError(401, "Unauthorized", message) from error
+        return caller["module"]
+
+    def _check_token(self, request: web.Request, module: str) -> None:
+        key = self._module_key(module)
+        if key is None:
+            raise sas.SasRefusedError("no such module on this device")
+        resource = f"{self._hub_hostname}/devices/{self._device}/modules/{module}"
+        token = sas.parse(request.headers.get("Authorization", ""))
+        sas.check(token, resource=resource, key=key)

@@ -1,10 +1,13 @@
-"""What edgeHub keeps for one module, connected or not: subscriptions and the message queue."""
+"""What edgeHub keeps for one module, connected or not: its connection and its subscriptions."""
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from taktgate.standin.azure.edgehub.queue import MessageQueue, StoredMessage
+from taktgate.standin.azure.edgehub.errors import DeliveryFailedError
+from taktgate.standin.azure.edgehub.message import StoredMessage
 from taktgate.standin.azure.mqtt import codec, topics
 
 log = logging.getLogger(__name__)
@@ -22,27 +25,57 @@ class PacketSink(Protocol):
         """Close the connection at once."""
 
 
-class ModuleSession:
-    """The clean_session=0 session of one module.
+class Subscriptions(Protocol):
+    """Where subscriptions outlive edgeHub's process."""
 
-    Exactly one message to an input is in flight at a time; without a receipt within `ack_timeout_s`
-    it is sent again, and a message in flight when the connection ends is sent first on the next.
+    def load(self, module: str) -> set[str]:
+        """Return the topic filters of *module*."""
+
+    def save(self, module: str, filters: Collection[str]) -> None:
+        """Keep the topic filters of *module*. Raises StoreFullError."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Flight:
+    """The one message that is on its way to the module."""
+
+    packet_id: int
+    receipt: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def end(self, error: DeliveryFailedError | None = None) -> None:
+        if self.receipt.done():
+            return
+        if error is None:
+            self.receipt.set_result(None)
+        else:
+            self.receipt.set_exception(error)
+
+
+class ModuleSession:
+    """The session of one module.
+
+    One message to an input is in flight at a time, whatever the number of inputs: edgeHub locks
+    each client (Azure/iotedge Edge.Hub.Core/device/DeviceMessageHandler.cs, SendMessageAsync).
     """
 
     def __init__(
-        self, *, device: str, module: str, queue: MessageQueue, ack_timeout_s: float
+        self, *, device: str, module: str, subscriptions: Subscriptions, ack_timeout_s: float
     ) -> None:
         self.module = module
-        self.queue = queue
         self._device = device
+        self._stored = subscriptions
         self._ack_timeout_s = ack_timeout_s
-        self._subscriptions: set[str] = set()
+        self._filters = subscriptions.load(module)
+        self._is_durable = True
         self._connection: PacketSink | None = None
-        self._in_flight: tuple[int, StoredMessage] | None = None
-        self._interrupted: StoredMessage | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._turn = asyncio.Lock()
+        self._flight: _Flight | None = None
+        self._unreceipted: dict[int, int] = {}
         self._packet_id = 0
-        self._gained_subscription = asyncio.Event()
+        self.on_methods: Callable[[str], None] = lambda _: None
+        """Called with the module when it is there and takes methods."""
         self.redelivered = 0
 
     @property
@@ -58,116 +91,119 @@ class ModuleSession:
     @property
     def is_known(self) -> bool:
         """Tell whether the module has a session with subscriptions."""
-        return bool(self._subscriptions)
+        return bool(self._filters)
 
     def attach(self, connection: PacketSink, *, clean: bool) -> None:
-        """Make *connection* the module's only one; an older one is dropped."""
+        """Make *connection* the module's only one; an older one is dropped.
+
+        Args:
+            connection: The new one.
+            clean: MQTT's clean_session: subscriptions end with this connection, older ones now.
+
+        Raises:
+            StoreFullError: Older subscriptions cannot be deleted.
+        """
+        if clean:
+            self._stored.save(self.module, ())
+            self._filters.clear()
         if self._connection is not None:
             self._connection.drop()
             self.detach(self._connection)
-        if clean:
-            self._subscriptions.clear()
+        self._is_durable = not clean
         self._connection = connection
 
+    def connected(self) -> None:
+        """Take note that the module knows of its connection."""
+        if topics.METHODS in self._filters:
+            self.on_methods(self.module)
+
     def detach(self, connection: PacketSink) -> None:
-        """Forget *connection*; what was in flight waits for the next one."""
+        """Forget *connection*; a message in flight has failed."""
         if self._connection is not connection:
             return
         self._connection = None
-        self._stop_timer()
-        if self._in_flight is not None:
-            self._interrupted = self._in_flight[1]
-            self._in_flight = None
+        if not self._is_durable:
+            self._filters.clear()
+        if self._flight is not None:
+            self._flight.end(DeliveryFailedError(f"module {self.module} has disconnected"))
 
     def subscribe(self, topic_filter: str) -> None:
-        """Remember a granted subscription."""
-        self._subscriptions.add(topic_filter)
-        self._gained_subscription.set()
-        self._gained_subscription = asyncio.Event()
+        """Remember a granted subscription. Raises StoreFullError."""
+        self._keep(self._filters | {topic_filter})
+        if topic_filter == topics.METHODS:
+            self.on_methods(self.module)
 
     def unsubscribe(self, topic_filter: str) -> None:
-        """Forget a subscription."""
-        self._subscriptions.discard(topic_filter)
+        """Forget a subscription. Raises StoreFullError."""
+        self._keep(self._filters - {topic_filter})
 
     def is_subscribed(self, topic_filter: str) -> bool:
         """Tell whether the module is connected and takes *topic_filter*."""
-        return self._connection is not None and topic_filter in self._subscriptions
-
-    async def wait_until_subscribed(self, topic_filter: str, timeout_s: float) -> bool:
-        """Return whether the module takes *topic_filter* within *timeout_s*."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while not self.is_subscribed(topic_filter):
-            changed = self._gained_subscription
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await changed.wait()
-            except TimeoutError:
-                return False
-        return True
-
-    def connected(self) -> None:
-        """Wake those who wait for a subscription that a returning module already has."""
-        self._gained_subscription.set()
-        self._gained_subscription = asyncio.Event()
-        self.pump()
+        return self._connection is not None and topic_filter in self._filters
 
     def notify(self, topic: str, payload: bytes) -> None:
         """Send a twin or method message; it is not kept for a module that is away."""
         if self._connection is not None:
+            packet_id = self._next_packet_id()
             self._connection.send(
-                codec.Publish(topic=topic, payload=payload, qos=1, packet_id=self._next_packet_id())
+                codec.Publish(topic=topic, payload=payload, qos=1, packet_id=packet_id)
             )
+
+    async def deliver(self, stored: StoredMessage, input_name: str) -> None:
+        """Send a message to an input and wait for its receipt.
+
+        Raises:
+            DeliveryFailedError: The module is away, takes no input, leaves, or gives no receipt.
+        """
+        async with self._turn:
+            if self._connection is None:
+                raise DeliveryFailedError(f"module {self.module} is not connected")
+            if not any(topics.INPUTS.match(each) for each in self._filters):
+                raise DeliveryFailedError(f"module {self.module} takes no input")
+            self._flight = _Flight(packet_id=self._packet_id_for(stored))
+            self._connection.send(self._to_packet(stored, input_name, self._flight.packet_id))
+            self._unreceipted[stored.seq] = self._flight.packet_id
+            try:
+                async with asyncio.timeout(self._ack_timeout_s):
+                    await self._flight.receipt
+            except TimeoutError:
+                raise DeliveryFailedError(f"no receipt from module {self.module}") from None
+            finally:
+                self._flight = None
+            del self._unreceipted[stored.seq]
 
     def acknowledge(self, packet_id: int) -> None:
         """Take a receipt; receipts of twin and method messages have no effect."""
-        if self._in_flight is not None and self._in_flight[0] == packet_id:
-            self._in_flight = None
-            self._stop_timer()
-            self.pump()
+        if self._flight is not None and self._flight.packet_id == packet_id:
+            self._flight.end()
 
-    def pump(self) -> None:
-        """Send the next message if the module takes input and none is in flight."""
-        if self._connection is None or self._in_flight is not None or not self._takes_input():
-            return
-        is_again = self._interrupted is not None
-        stored = self._interrupted or self.queue.take()
-        self._interrupted = None
-        if stored is not None:
-            self.redelivered += is_again
-            self._in_flight = (self._next_packet_id(), stored)
-            self._send_in_flight(dup=is_again)
+    def _keep(self, filters: set[str]) -> None:
+        if filters != self._filters:
+            if self._is_durable:
+                self._stored.save(self.module, filters)
+            self._filters = filters
 
-    def _takes_input(self) -> bool:
-        return any(topics.INPUTS.match(name) for name in self._subscriptions)
-
-    def _send_in_flight(self, *, dup: bool) -> None:
-        assert self._connection is not None
-        assert self._in_flight is not None
-        packet_id, stored = self._in_flight
-        message = stored.message
-        topic = topics.input_topic(
-            self._device, self.module, stored.input, {**message.properties, **message.system}
-        )
-        self._timer = asyncio.get_running_loop().call_later(
-            self._ack_timeout_s, self._on_ack_timeout
-        )
-        self._connection.send(
-            codec.Publish(topic=topic, payload=message.payload, qos=1, packet_id=packet_id, dup=dup)
-        )
-
-    def _on_ack_timeout(self) -> None:
-        log.warning("no receipt from module, sending again", extra={"module_name": self.module})
+    def _packet_id_for(self, stored: StoredMessage) -> int:
+        """Return the identifier under which a message was sent before, or a new one."""
+        known = self._unreceipted.get(stored.seq)
+        if known is None:
+            return self._next_packet_id()
         self.redelivered += 1
-        self._send_in_flight(dup=True)
+        return known
 
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _to_packet(self, stored: StoredMessage, input_name: str, packet_id: int) -> codec.Publish:
+        bag = {**stored.message.properties, **stored.message.system}
+        return codec.Publish(
+            topic=topics.input_topic(self._device, self.module, input_name, bag),
+            payload=stored.message.payload,
+            qos=1,
+            packet_id=packet_id,
+            dup=stored.seq in self._unreceipted,
+        )
 
     def _next_packet_id(self) -> int:
-        taken = self._in_flight[0] if self._in_flight is not None else 0
-        self._packet_id = self._packet_id % LAST_PACKET_ID + 1
-        if self._packet_id == taken:
+        taken = set(self._unreceipted.values())
+        while True:
             self._packet_id = self._packet_id % LAST_PACKET_ID + 1
-        return self._packet_id
+            if self._packet_id not in taken:
+                return self._packet_id

@@ -38,6 +38,7 @@ class Connection(asyncio.Protocol):
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         *,
         max_silence_s: float | None = None,
+        max_packet_bytes: int = codec.MAX_PACKET_BYTES,
     ) -> None:
         """Prepare a connection.
 
@@ -46,11 +47,12 @@ class Connection(asyncio.Protocol):
             connect_timeout_s: The seconds it may take to say who it is.
             max_silence_s: The longest silence, whatever keep-alive the client asks for; IoT Hub
                 has such a limit.
+            max_packet_bytes: The largest packet, its first bytes not counted.
         """
         self._handler = handler
         self._max_silence_s = max_silence_s
         self._connect_timeout_s = connect_timeout_s
-        self._decoder = codec.Decoder()
+        self._decoder = codec.Decoder(max_packet_bytes)
         self._transport: asyncio.Transport | None = None
         self._module: str | None = None
         self._idle_limit_s = connect_timeout_s

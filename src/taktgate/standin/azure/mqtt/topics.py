@@ -12,6 +12,8 @@ from urllib.parse import quote, unquote
 from taktgate.standin.azure.errors import MqttProtocolError
 
 OUTPUT_NAME = "$.on"
+CORRELATION_ID = "$.cid"
+MESSAGE_SCHEMA = "$.schema"
 CONNECTION_DEVICE = "$.cdid"
 CONNECTION_MODULE = "$.cmid"
 SYSTEM_NAMES = {
@@ -25,6 +27,8 @@ SYSTEM_NAMES = {
     "$.on": "outputName",
     "$.cdid": "connectionDeviceId",
     "$.cmid": "connectionModuleId",
+    "$.schema": "messageSchema",
+    "$.ctime": "creationTime",
 }
 
 TWIN_RESPONSES = "$iothub/twin/res/#"

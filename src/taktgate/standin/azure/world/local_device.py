@@ -57,6 +57,7 @@ class LocalDevice:
             tls=place.tls,
             settings=edgehub,
             clock=clock,
+            store_file=agent.directory / "edgehub.db",
         )
         self.edgeagent = EdgeAgent(
             link=link, identities=self, settings=agent, clock=clock, quirks=agent_quirks
