@@ -9,6 +9,7 @@ AzureStandInError
 ├── TwinLimitError         a twin document breaks one of Azure's limits
 ├── UpstreamOfflineError   the device cannot reach the hub
 ├── QuirkError             a quirk is unknown or its number is out of range
+├── HubStoreError          a file is not a hub's store, or of another version
 └── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
 """
 
@@ -67,6 +68,10 @@ class UpstreamOfflineError(AzureStandInError):
 
 class QuirkError(AzureStandInError):
     """A quirk is unknown here, or its number is out of range."""
+
+
+class HubStoreError(AzureStandInError):
+    """A file cannot be read as a hub's store."""
 
 
 class HubRequestError(AzureStandInError):
