@@ -206,13 +206,14 @@ def test_content_of_a_deployment_is_immutable(deployments: Any, stations: dict[s
     )
     with pytest.raises(HttpOperationError) as refused:
         deployments.update_configuration(stored, "*")
-    assert refused.value.response.status_code == 409
+    assert refused.value.response.status_code == 400
+    assert "immutable" in refused.value.response.json()["Message"]
 
 
 def test_configuration_queries_are_tested(deployments: Any) -> None:
     answer = deployments.test_configuration_queries(
         ConfigurationQueriesTestInput(
-            target_condition="properties.reported.x=1",
+            target_condition="properties.desired.x=1",
             custom_metric_queries={"good": "SELECT deviceId FROM devices", "bad": "SELECT"},
         )
     )

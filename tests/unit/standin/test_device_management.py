@@ -103,7 +103,9 @@ def test_module_with_layers_only_keeps_its_other_properties() -> None:
         ({f"m{n}": {} for n in range(51)}, "at most 50"),
         ({"m": {"desired": {}}}, "properties.desired"),
         ({"m": {"properties.desired": {}}}, r"\$edgeAgent; rule: a base deployment has it"),
-        ({"$edgeAgent": {"properties.desired": {"schemaVersion": "1.1"}}}, "runtime is missing"),
+        ({"$edgeAgent": {"properties.desired": 7}}, "rule: an object"),
+        ({"$edgeAgent": {}, "m": {"properties.desired.": {}}}, "<sub-path>"),
+        ({"$edgeAgent": {}, "m": {"properties.desired.a": {"b.c": 1}}}, "no '.'"),
     ],
 )
 def test_wrong_content_is_refused(content: object, rule: str) -> None:

@@ -12,6 +12,7 @@ AzureStandInError
 ├── WorldSetupError        a world cannot be set up as asked
 ├── WorldControlError      a command to a running world is refused
 ├── NoWorldError           no world runs, or not the one that was named
+├── HubStoreError          a file is not a hub's store, or of another version
 └── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
 """
 
@@ -82,6 +83,10 @@ class WorldControlError(AzureStandInError):
 
 class NoWorldError(AzureStandInError):
     """No world runs, or not the one that was named."""
+
+
+class HubStoreError(AzureStandInError):
+    """A file cannot be read as a hub's store."""
 
 
 class HubRequestError(AzureStandInError):

@@ -6,32 +6,81 @@ import json
 import socket
 import ssl
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any
 
 from aiohttp import web
 
 from taktgate.standin.azure.errors import HubRequestError, PortInUseError
 from taktgate.standin.azure.json_types import JsonObject
 
+THROTTLED_S = 10
+# learn.microsoft.com/azure/iot-hub/troubleshoot-error-codes and
+# Azure/azure-iot-sdk-csharp iothub/service/src/Common/Exceptions/ErrorCode.cs
+NUMBERS: Mapping[str, int] = MappingProxyType(
+    {
+        "GenericBadRequest": 400000,
+        "InvalidProtocolVersion": 400001,
+        "ArgumentInvalid": 400004,
+        "IotHubFormatError": 400006,
+        "BulkRegistryOperationFailure": 400013,
+        "InvalidConfigurationTargetCondition": 400401,
+        "InvalidConfigurationContent": 400402,
+        "CannotModifyImmutableConfigurationContent": 400403,
+        "InvalidConfigurationCustomMetricsQuery": 400404,
+        "IotHubUnauthorizedAccess": 401002,
+        "IotHubUnauthorized": 401003,
+        "IotHubQuotaExceeded": 403002,
+        "GenericNotFound": 404000,
+        "DeviceNotFound": 404001,
+        "ModuleNotFound": 404010,
+        "DeviceNotOnline": 404103,
+        "ConfigurationNotFound": 404301,
+        "GenericMethodNotAllowed": 405000,
+        "DeviceAlreadyExists": 409001,
+        "ModuleAlreadyExistsOnDevice": 409301,
+        "PreconditionFailed": 412001,
+        "MessageTooLarge": 413001,
+        "ThrottlingException": 429001,
+        "ThrottlingBacklogTimeout": 429003,
+        "ServerError": 500001,
+        "GatewayTimeout": 504101,
+    }
+)
+_NESTED = ("DeviceNotOnline", "GatewayTimeout")
+_BARE = ("ModuleAlreadyExistsOnDevice",)
+
 
 def error_response(error: HubRequestError) -> web.Response:
-    """Return *error* as IoT Hub shapes its errors."""
-    now = datetime.now(UTC).isoformat()
-    tracking = f"{uuid.uuid4().hex}-TimeStamp:{now}"
-    detail = json.dumps(
-        {
-            "errorCode": error.number,
-            "trackingId": tracking,
-            "message": str(error),
-            "timestampUtc": now,
-        }
-    )
-    message = detail if error.status in (404, 504) else f"ErrorCode:{error.code};{error}"
-    return web.json_response(
-        {"Message": message, "ExceptionMessage": f"Tracking ID:{tracking}"},
-        status=error.status,
-        headers={"iothub-errorcode": error.code},
-    )
+    """Return *error* as IoT Hub shapes its errors.
+
+    Most come as `{"Message": "ErrorCode:<code>;<text>", "ExceptionMessage": "Tracking ID:..."}`;
+    those of direct methods as a JSON document within `Message`, and a second create of a module as
+    that document alone (mwalser/terraform-provider-iothub CONCEPT.md, section 11.4).
+    """
+    now = datetime.now(UTC)
+    tracking = f"{uuid.uuid4().hex.upper()}-G:0-TimeStamp:{now:%m/%d/%Y %H:%M:%S}"
+    detail = {
+        "errorCode": NUMBERS.get(error.code, error.number),
+        "trackingId": tracking,
+        "message": str(error),
+        "timestampUtc": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",
+    }
+    body: JsonObject = {
+        "Message": f"ErrorCode:{error.code};{error}",
+        "ExceptionMessage": f"Tracking ID:{tracking}",
+    }
+    if error.code in _NESTED:
+        info = {"timeout": "00:00:00"} if error.code == "DeviceNotOnline" else {}
+        body = {"Message": json.dumps({**detail, "info": info}), "ExceptionMessage": ""}
+    elif error.code in _BARE:
+        body = detail
+    headers = {"iothub-errorcode": error.code}
+    if error.status == 429:
+        headers["Retry-After"] = str(THROTTLED_S)
+    return web.json_response(body, status=error.status, headers=headers)
 
 
 async def json_object(request: web.Request) -> JsonObject:
@@ -40,12 +89,26 @@ async def json_object(request: web.Request) -> JsonObject:
     Raises:
         HubRequestError: It is not.
     """
-    try:
-        body = json.loads(await request.read())
-    except (ValueError, RecursionError) as error:
-        raise HubRequestError(400, "ArgumentInvalid", f"body is not JSON: {error}") from error
+    body = await json_value(request)
     if not isinstance(body, dict):
         raise HubRequestError(400, "ArgumentInvalid", "body is not a JSON object")
+    return body
+
+
+async def json_value(request: web.Request) -> Any:
+    """Return the request's body, which must be JSON that can be written again as UTF-8.
+
+    Raises:
+        HubRequestError: 400, it is not.
+    """
+    raw = await request.read()
+    try:
+        body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
+        if b"\\ud" in raw.lower():
+            # An escape may name half a character.
+            json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise HubRequestError(400, "IotHubFormatError", f"body is not JSON: {error}") from error
     return body
 
 
@@ -84,3 +147,14 @@ def as_port_in_use(error: OSError, address: str, port: int, rule: str) -> Except
     if error.errno == errno.EADDRINUSE:
         return PortInUseError(address, port, rule)
     return error
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError(f"{text} is too large")
+    return number

@@ -1,13 +1,13 @@
 """IoT Hub without I/O: identities, twins, deployments, queries and direct methods."""
 
+import asyncio
 import base64
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from taktgate.standin.azure import twin_documents
-from taktgate.standin.azure.clock import Clock, WorldClock
+from taktgate.standin.azure.clock import Clock, Timer, WorldClock
 from taktgate.standin.azure.device_link import (
     ITSELF,
     DeviceLink,
@@ -15,28 +15,29 @@ from taktgate.standin.azure.device_link import (
     Telemetry,
     TwinProperties,
 )
-from taktgate.standin.azure.errors import (
-    HubRequestError,
-    ManifestError,
-    QuerySyntaxError,
-    TwinLimitError,
-)
-from taktgate.standin.azure.iothub import device_management, query_language
+from taktgate.standin.azure.errors import HubRequestError, ManifestError
+from taktgate.standin.azure.iothub import bodies, device_management, twin_limits
+from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
 from taktgate.standin.azure.iothub.configurations import (
+    MAX_DEPLOYMENTS,
     Configuration,
     ConfigurationStore,
-    check_etag,
 )
-from taktgate.standin.azure.iothub.device_management import ModuleTarget
-from taktgate.standin.azure.iothub.identities import DeviceRecord, Identity
+from taktgate.standin.azure.iothub.etags import check_etag
+from taktgate.standin.azure.iothub.evaluation import DeploymentEvaluator
+from taktgate.standin.azure.iothub.identities import SYSTEM_MODULES, DeviceRecord, Identity
+from taktgate.standin.azure.iothub.policies import AccessPolicies, PolicyKeys
+from taktgate.standin.azure.iothub.queries import Queries
+from taktgate.standin.azure.iothub.registry import Registry
+from taktgate.standin.azure.iothub.store import HubStore
+from taktgate.standin.azure.iothub.twin_changes import TwinChange, change_of, limits_answered
+from taktgate.standin.azure.iothub.twin_sections import timestamp
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard, System
 
-log = logging.getLogger(__name__)
-
-SYSTEM_MODULES = ("$edgeAgent", "$edgeHub")
 TELEMETRY_KEPT = 100_000
+CONNECT_POLL_S = 0.05
 
 
 class IotHub:
@@ -49,15 +50,39 @@ class IotHub:
         on_telemetry: Callable[[Telemetry], None] | None = None,
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
+        store: HubStore | None = None,
+        max_deployments: int = MAX_DEPLOYMENTS,
     ) -> None:
-        self._clock = clock or WorldClock()
+        """Make an empty hub, or the one that *store* holds.
+
+        Args:
+            evaluates_at_once: False evaluates deployments only when `evaluate_deployments` is
+                called; see also `set_evaluation_period`.
+            on_telemetry: Called with each message that reaches the hub.
+            clock: The world's clock; the wall's if none is given.
+            quirks: What the hub does on a bad day.
+            store: Where the hub's state is kept.
+            max_deployments: 100 as of a paid hub; a free one takes 10.
+
+        Raises:
+            HubStoreError: The store cannot be read.
+        """
+        self.clock = clock or WorldClock()
         self.quirks = quirks or QuirkBoard(System.HUB)
-        self._devices: dict[str, DeviceRecord] = {}
+        self.policies = AccessPolicies()
+        self.registry = Registry(self.clock)
+        self.configurations = ConfigurationStore(max_deployments)
+        self.queries = Queries(self.registry)
+        self.telemetry: deque[Telemetry] = deque(maxlen=TELEMETRY_KEPT)
         self._links: dict[str, DeviceLink] = {}
         self._evaluates_at_once = evaluates_at_once
         self._on_telemetry = on_telemetry
-        self.configurations = ConfigurationStore()
-        self.telemetry: deque[Telemetry] = deque(maxlen=TELEMETRY_KEPT)
+        self._store = store
+        self._period_timer: Timer | None = None
+        self._evaluator = DeploymentEvaluator(self.registry, self._give_desired)
+        self._evaluator.leaves_layers_targeted = lambda: self.quirks.is_on("targeted-only")
+        if store is not None:
+            self._load(store)
 
     def link(self, device: str) -> DeviceLink:
         """Return the line to *device*."""
@@ -65,32 +90,35 @@ class IotHub:
             self._links[device] = DeviceLink(self, device)
         return self._links[device]
 
+    def set_evaluation_period(self, period_s: float | None) -> None:
+        """Evaluate deployments every so many seconds of the world's clock; None: at each change.
+
+        With a period the gap between deleting a deployment and creating its successor shows
+        (Azure/azure-cli-extensions#1988). To be called on the event loop.
+        """
+        if self._period_timer is not None:
+            self._period_timer.cancel()
+            self._period_timer = None
+        self._evaluates_at_once = period_s is None
+        if period_s is None:
+            self.evaluate_deployments()
+        else:
+            self._await_period(period_s)
+
     def put_device(
         self, device: str, document: JsonObject, if_match: str | None = None
     ) -> Identity:
-        """Create a device, or update its status.
+        """Create a device, or with If-Match replace its identity.
 
         Raises:
-            HubRequestError: 409 when it exists and no If-Match is given; 412.
+            HubRequestError: As `Registry.put_device`.
         """
-        record = self._devices.get(device)
-        capabilities = document.get("capabilities") or {}
-        if record is None:
-            is_edge = bool(capabilities.get("iotEdge"))
-            identity = Identity(device_id=device, is_edge=is_edge, key=_given_key(document))
-            self._devices[device] = DeviceRecord(identity=identity)
-            for module in SYSTEM_MODULES if is_edge else ():
-                self.ensure_module(device, module)
-            self._changed(self._devices[device])
-            return identity
-        if if_match is None:
-            raise HubRequestError(409, "DeviceAlreadyExists", f"device {device} exists")
-        check_etag(record.identity.etag, if_match)
-        record.identity.status = str(document.get("status", record.identity.status))
-        record.identity.touch()
-        if record.identity.status != "enabled":
+        identity = self.registry.put_device(device, bodies.parse(DeviceBody, document), if_match)
+        self._reevaluate(self.registry.device(device))
+        self._commit()
+        if identity.status != "enabled":
             self.link(device).cut()
-        return record.identity
+        return identity
 
     def delete_device(self, device: str, if_match: str | None = None) -> None:
         """Remove a device and its modules.
@@ -98,32 +126,24 @@ class IotHub:
         Raises:
             HubRequestError: 404 or 412.
         """
-        check_etag(self.device(device).identity.etag, if_match)
-        del self._devices[device]
-        self.link(device).cut()
-        del self._links[device]
+        self.registry.delete_device(device, if_match)
+        link = self._links.pop(device, None)
+        if link is not None:
+            link.cut()
+        self._commit()
 
     def put_module(
         self, device: str, module: str, document: JsonObject, if_match: str | None = None
     ) -> Identity:
-        """Create a module identity, or update its owner.
+        """Create a module identity, or with If-Match replace it.
 
         Raises:
-            HubRequestError: 404 for the device, 409 for a second create, 412.
+            HubRequestError: As `Registry.put_module`.
         """
-        record = self.device(device)
-        known = record.modules.get(module)
-        if known is None:
-            known = record.modules[module] = Identity(
-                device_id=device, module_id=module, key=_given_key(document)
-            )
-        elif if_match is None:
-            raise HubRequestError(409, "ModuleAlreadyExistsOnDevice", f"module {module} exists")
-        else:
-            check_etag(known.etag, if_match)
-            known.touch()
-        known.managed_by = str(document.get("managedBy") or "")
-        return known
+        body = bodies.parse(ModuleBody, document)
+        identity = self.registry.put_module(device, module, body, if_match)
+        self._commit()
+        return identity
 
     def delete_module(self, device: str, module: str, if_match: str | None = None) -> None:
         """Remove a module identity.
@@ -131,9 +151,9 @@ class IotHub:
         Raises:
             HubRequestError: 404 or 412.
         """
-        check_etag(self.identity(device, module).etag, if_match)
-        del self.device(device).modules[module]
+        self.registry.delete_module(device, module, if_match)
         self.link(device).cut(module)
+        self._commit()
 
     def device(self, device: str) -> DeviceRecord:
         """Return a device.
@@ -141,16 +161,11 @@ class IotHub:
         Raises:
             HubRequestError: 404, there is none.
         """
-        try:
-            return self._devices[device]
-        except KeyError:
-            raise HubRequestError(
-                404, "DeviceNotFound", f"device {device} is not registered", number=404001
-            ) from None
+        return self.registry.device(device)
 
     def devices(self) -> list[DeviceRecord]:
-        """Return all devices."""
-        return list(self._devices.values())
+        """Return all devices, oldest first."""
+        return self.registry.devices()
 
     def identity(self, device: str, module: str | None = None) -> Identity:
         """Return a device's or module's identity.
@@ -158,15 +173,7 @@ class IotHub:
         Raises:
             HubRequestError: 404, there is none.
         """
-        record = self.device(device)
-        if module is None:
-            return record.identity
-        try:
-            return record.modules[module]
-        except KeyError:
-            raise HubRequestError(
-                404, "ModuleNotFound", f"module {device}/{module} is not registered", number=404010
-            ) from None
+        return self.registry.identity(device, module)
 
     def change_twin(
         self,
@@ -180,23 +187,22 @@ class IotHub:
         """Patch (or replace) the tags and desired properties of a twin.
 
         Raises:
-            HubRequestError: 400 for a wrong document, 404, 412.
+            HubRequestError: 400 for a wrong document, 404, 412. Nothing is changed then.
         """
-        identity = self.identity(device, module)
+        body = bodies.parse(TwinBody, document)
+        identity = self.registry.identity(device, module)
         check_etag(identity.etag, if_match)
-        tags = _section(document.get("tags"), "tags")
-        desired = _section((document.get("properties") or {}).get("desired"), "desired")
-        desired = {k: v for k, v in desired.items() if k not in ("$version", "$metadata")}
-        if replaces:
-            tags = twin_documents.difference(identity.tags, tags)
-            desired = twin_documents.difference(identity.desired, desired)
-        if tags:
-            identity.tags = twin_documents.merge(identity.tags, tags)
-            identity.touch()
-        if desired:
-            self._patch_desired(identity, desired)
-        if tags and module is None:
-            self._changed(self.device(device))
+        change = change_of(identity, body, replaces=replaces)
+        if change.tags is not None:
+            identity.tags = twin_documents.merge(identity.tags, change.tags)
+        if change.desired is not None:
+            self._write_desired(identity, change.desired)
+        if change != TwinChange():
+            identity.twin_changes += 1
+            self.registry.touch(identity)
+        if change.tags is not None and module is None:
+            self._reevaluate(self.registry.device(device))
+        self._commit()
         return identity
 
     def put_configuration(
@@ -207,8 +213,12 @@ class IotHub:
         Raises:
             HubRequestError: As `ConfigurationStore.put`.
         """
-        configuration = self.configurations.put(config_id, document, if_match)
-        self._changed()
+        configuration = self.configurations.put(
+            config_id, document, if_match, now=timestamp(self.clock.utc())
+        )
+        if self._store is not None:
+            self._store.save_configuration(configuration)
+        self._reevaluate_all()
         return configuration
 
     def delete_configuration(self, config_id: str, if_match: str | None = None) -> None:
@@ -218,27 +228,31 @@ class IotHub:
             HubRequestError: 404 or 412.
         """
         self.configurations.delete(config_id, if_match)
-        self._changed()
+        if self._store is not None:
+            self._store.remove_configuration(config_id)
+        self._reevaluate_all()
 
     def apply_content(self, device: str, modules_content: Any) -> None:
         """Give one device its modules' desired properties directly (`set-modules`).
 
         Raises:
-            HubRequestError: 400 for wrong content, 404.
+            HubRequestError: 400 for wrong content or a device without IoT Edge, 404.
         """
-        record = self.device(device)
+        record = self.registry.device(device)
+        if not record.identity.is_edge:
+            raise HubRequestError(400, "ArgumentInvalid", "Not an Azure IoT Edge device")
         try:
             device_management.check_content(modules_content)
         except ManifestError as error:
-            raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
-        self._apply_targets(record, device_management.merge_content([modules_content]))
+            raise HubRequestError(400, "InvalidConfigurationContent", str(error)) from error
+        self._evaluator.apply_content(record, modules_content)
+        self._commit()
 
-    def evaluate_deployments(self, only: DeviceRecord | None = None) -> None:
-        """Give every IoT Edge device, or only one, what its deployments say now."""
-        deployments = [each.deployment for each in self.configurations.all()]
-        for record in self._devices.values() if only is None else (only,):
-            if record.identity.is_edge:
-                self._evaluate(record, deployments)
+    def evaluate_deployments(self) -> None:
+        """Give every IoT Edge device what its deployments say now."""
+        self._evaluator.set_deployments(each.deployment for each in self.configurations.all())
+        self._evaluator.evaluate_all()
+        self._commit()
 
     def query(self, text: str) -> tuple[str, list[JsonObject]]:
         """Run a query; return its item type and rows.
@@ -246,27 +260,32 @@ class IotHub:
         Raises:
             HubRequestError: 400, the text does not parse.
         """
-        try:
-            query = query_language.parse_query(text)
-        except QuerySyntaxError as error:
-            raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
-        return query.item_type, query.run(self._documents(query.source))
+        return self.queries.run(text)
 
-    async def invoke(self, device: str, module: str, call: MethodRequest) -> MethodResult:
-        """Call a module's direct method.
+    async def invoke(self, device: str, module: str | None, call: MethodRequest) -> MethodResult:
+        """Call a direct method of a module, or of the device itself (None).
+
+        The device's side is asked for the module `ITSELF` then.
 
         Raises:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
-        self.identity(device, module or None)
-        return await self.link(device).invoke(module, call)
-
-    def module_key(self, device: str, module: str) -> bytes | None:
-        """Return a module's key, or None when there is no such module."""
+        self.registry.identity(device, module or None)
+        link = self.link(device)
+        waits_until = self.clock.now() + call.connect_timeout_s
+        while not link.is_connected(module or ITSELF):
+            if self.clock.now() >= waits_until:
+                raise _not_online()
+            await asyncio.sleep(CONNECT_POLL_S)
         try:
-            return base64.b64decode(self.identity(device, module or None).key)
-        except HubRequestError:
-            return None
+            return await link.invoke(module or ITSELF, call)
+        except HubRequestError as error:
+            raise (_not_online() if error.status == 404 else error) from error
+
+    def module_key(self, device: str, module: str | None) -> bytes | None:
+        """Return the primary key of a module (of the device for None), or None if it is unknown."""
+        identity = self.registry.find(device, module or None)
+        return None if identity is None else base64.b64decode(identity.key)
 
     def generation_id(self, device: str, module: str) -> str:
         """Return a module identity's generation.
@@ -274,7 +293,7 @@ class IotHub:
         Raises:
             HubRequestError: 404.
         """
-        return self.identity(device, module).generation_id
+        return self.registry.identity(device, module).generation_id
 
     def ensure_module(self, device: str, module: str) -> None:
         """Create a module identity if it does not exist.
@@ -282,16 +301,16 @@ class IotHub:
         Raises:
             HubRequestError: 404 for the device.
         """
-        if module not in self.device(device).modules:
-            self.put_module(device, module, {"managedBy": "IotEdge"})
+        self.registry.ensure_module(device, module)
+        self._commit()
 
-    def twin_properties(self, device: str, module: str) -> TwinProperties:
-        """Return a module's twin.
+    def twin_properties(self, device: str, module: str | None) -> TwinProperties:
+        """Return the twin of a module, or of the device itself (None).
 
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module or None)
+        identity = self.registry.identity(device, module or None)
         return TwinProperties(
             desired=identity.desired,
             desired_version=identity.desired_version,
@@ -299,98 +318,119 @@ class IotHub:
             reported_version=identity.reported_version,
         )
 
-    def patch_reported(self, device: str, module: str, patch: JsonObject) -> int:
+    def patch_reported(self, device: str, module: str | None, patch: JsonObject) -> int:
         """Merge *patch* into the reported properties; return their new version.
+
+        Raises:
+            HubRequestError: 400 for a limit, 404.
+        """
+        identity = self.registry.identity(device, module or None)
+        with limits_answered():
+            twin_limits.check_patch(
+                patch, "properties.reported", has_free_keys=module in SYSTEM_MODULES
+            )
+            section = identity.reported_section.patched(
+                patch, at=self.clock.utc(), with_versions=False
+            )
+            twin_limits.check_size(section.value, "properties.reported")
+        identity.reported_section = section
+        self._was_active(identity)
+        self.registry.touch(identity)
+        if not module and self._evaluator.asks_for_reports:
+            self._reevaluate(self.registry.device(device))
+        self._commit()
+        return section.version
+
+    def set_connected(self, device: str, module: str | None, connected: bool) -> None:
+        """Note that a device or module came or went, as its identity then says.
 
         Raises:
             HubRequestError: 404.
         """
-        identity = self.identity(device, module or None)
-        identity.reported = twin_documents.merge(identity.reported, patch)
-        identity.reported_version += 1
-        identity.touch()
-        return identity.reported_version
+        identity = self.registry.identity(device, module or None)
+        if identity.is_connected != connected:
+            identity.is_connected = connected
+            identity.connection_updated_at = timestamp(self.clock.utc())
+            self._was_active(identity)
 
     def take_telemetry(self, telemetry: Telemetry) -> None:
         """Take a message from a device."""
+        identity = self.registry.find(telemetry.device, telemetry.module or None)
+        if identity is not None:
+            self._was_active(identity)
         self.telemetry.append(telemetry)
         if self._on_telemetry is not None:
             self._on_telemetry(telemetry)
 
-    def _changed(self, record: DeviceRecord | None = None) -> None:
-        """Evaluate what a change of one device, or of a deployment (None), may have changed."""
+    def set_policy_keys(self, policy: str, keys: PolicyKeys) -> None:
+        """Give one of the shared access policies other keys."""
+        self.policies.set_keys(policy, keys)
+        if self._store is not None:
+            self._store.save_policy(policy, keys)
+
+    def _was_active(self, identity: Identity) -> None:
+        identity.last_activity_at = timestamp(self.clock.utc())
+
+    def _reevaluate(self, record: DeviceRecord) -> None:
         if self._evaluates_at_once:
-            self.evaluate_deployments(record)
+            self._evaluator.evaluate(record)
 
-    def _evaluate(
-        self, record: DeviceRecord, deployments: list[device_management.Deployment]
-    ) -> None:
-        selection = device_management.select(deployments, record.identity.twin_document())
-        agent = self.identity(record.identity.device_id, "$edgeAgent")
-        agent.configurations = {
-            **{each.id: {"status": "Targeted"} for each in selection.shadowed},
-            **{each.id: {"status": "Applied"} for each in selection.applied},
-        }
-        # Without a base nothing changes: IoT Edge leaves the modules of the last one running.
-        if selection.applied:
-            contents = [each.modules_content for each in selection.applied]
-            try:
-                self._apply_targets(record, device_management.merge_content(contents))
-            except HubRequestError as error:
-                log.error(
-                    "deployment cannot be applied",
-                    extra={"device": agent.device_id, "reason": str(error)},
-                )
+    def _reevaluate_all(self) -> None:
+        if self._evaluates_at_once:
+            self.evaluate_deployments()
 
-    def _apply_targets(self, record: DeviceRecord, targets: dict[str, ModuleTarget]) -> None:
-        previous = record.targets or {}
-        if targets == record.targets:
-            return
-        record.targets = targets
-        device = record.identity.device_id
-        listed = targets.get("$edgeAgent", ModuleTarget()).desired.get("modules") or {}
-        for module in {**targets, **listed}:
-            self.ensure_module(device, module)
-        for module in {**previous, **targets}:
-            identity = self.identity(device, module)
-            patch = device_management.patch_for(
-                targets.get(module), previous.get(module), identity.desired
-            )
-            if patch:
-                self._patch_desired(identity, patch)
+    def _await_period(self, period_s: float) -> None:
+        def evaluate() -> None:
+            self.evaluate_deployments()
+            self._await_period(period_s)
 
-    def _patch_desired(self, identity: Identity, patch: JsonObject) -> None:
-        is_edge_module = (identity.module_id or "").startswith("$")
-        merged = twin_documents.merge(identity.desired, patch)
-        try:
-            twin_documents.check_limits(merged, allow_edge_names=is_edge_module)
-        except TwinLimitError as error:
-            raise HubRequestError(400, "ArgumentInvalid", str(error)) from error
-        identity.desired = merged
-        identity.desired_version += 1
-        identity.touch()
+        self._period_timer = self.clock.call_later(period_s, evaluate)
+
+    def _give_desired(self, device: str, module: str, patch: JsonObject) -> None:
+        identity = self.registry.identity(device, module)
+        self._write_desired(identity, patch)
+        identity.twin_changes += 1
+        self.registry.touch(identity)
+
+    def _write_desired(self, identity: Identity, patch: JsonObject) -> None:
+        identity.desired_section = identity.desired_section.patched(
+            patch, at=self.clock.utc(), with_versions=True
+        )
         self.link(identity.device_id).deliver_desired(
             identity.module_id or ITSELF, patch, identity.desired_version
         )
 
-    def _documents(self, source: query_language.Source) -> list[JsonObject]:
-        if source == "devices":
-            return [record.identity.twin_document() for record in self._devices.values()]
-        return [
-            module.twin_document()
-            for record in self._devices.values()
-            for module in record.modules.values()
-        ]
+    def _load(self, store: HubStore) -> None:
+        stored = store.load()
+        self.registry.restore(stored.identities)
+        for device, targets in stored.targets.items():
+            self.registry.device(device).targets = targets
+        for configuration in stored.configurations:
+            self.configurations.restore(configuration)
+        self._evaluator.set_deployments(each.deployment for each in self.configurations.all())
+        for name in self.policies.names:
+            if name in stored.policies:
+                self.policies.set_keys(name, stored.policies[name])
+            else:
+                store.save_policy(name, self.policies.keys(name))
+
+    def _commit(self) -> None:
+        """Write what has changed since the last time into the store, if there is one."""
+        changed, removed = self.registry.changed, self.registry.removed
+        self.registry.changed, self.registry.removed = {}, set()
+        if self._store is not None and (changed or removed):
+            rows = (
+                (each, None if each.module_id else self.registry.device(each.device_id).targets)
+                for each in changed.values()
+            )
+            self._store.save(changed=rows, removed=removed)
 
 
-def _given_key(document: JsonObject) -> str:
-    keys = (document.get("authentication") or {}).get("symmetricKey") or {}
-    return str(keys.get("primaryKey") or Identity(device_id="").key)
-
-
-def _section(value: Any, name: str) -> JsonObject:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise HubRequestError(400, "ArgumentInvalid", f"{name}; rule: a JSON object")
-    return value
+def _not_online() -> HubRequestError:
+    return HubRequestError(
+        404,
+        "DeviceNotOnline",
+        "The operation failed because the requested device isn't online or hasn't registered the "
+        "direct method callback. To learn more, see https://aka.ms/iothub404103",
+        number=404103,
+    )

@@ -1,44 +1,29 @@
 """IoT Hub's query language, as far as deployments, the portal's lists and the CLI use it.
 
-`SELECT * | fields | COUNT() FROM devices | devices.modules [WHERE condition]`, with nested names,
-AND, OR, NOT, comparison and IN. A target condition is the part after WHERE over tags and deviceId.
+`SELECT [TOP n] * | fields | aggregates FROM devices | devices.modules | devices.jobs [alias]
+[WHERE condition] [GROUP BY fields]`, as
+learn.microsoft.com/azure/iot-hub/iot-hub-devguide-query-language gives it. A target condition is
+the part after WHERE over tags, reported properties and deviceId. ORDER BY does not exist there.
 """
 
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 from taktgate.standin.azure.errors import QuerySyntaxError
+from taktgate.standin.azure.iothub.query_expressions import Evaluate, Reader
+from taktgate.standin.azure.iothub.query_tokens import Kind, refusal, text_of, tokenize
+from taktgate.standin.azure.iothub.query_values import MISSING, look_up
 from taktgate.standin.azure.json_types import JsonObject
 
-Truth: TypeAlias = bool | None
-"""None is undefined: neither true nor false, and so is its negation."""
-Source: TypeAlias = Literal["devices", "devices.modules"]
+Source: TypeAlias = Literal["devices", "devices.modules", "devices.jobs"]
+Path: TypeAlias = tuple[str, ...]
 
-MISSING = object()
-_NAME = r"(?:[A-Za-z_$][\w$-]*|\[\[[^\]]+\]\])"
-_TOKEN = re.compile(
-    rf"""\s*(?:
-        (?P<text>'(?:[^']|'')*')
-      | (?P<number>-?\d+(?:\.\d+)?)
-      | (?P<operator><=|>=|<>|!=|[=<>(),*]|\[(?!\[)|\](?!\]))
-      | (?P<name>{_NAME}(?:\.{_NAME})*)
-    )""",
-    re.VERBOSE,
-)
-_PART = re.compile(_NAME)
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "=": operator.eq,
-    "!=": operator.ne,
-    "<>": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_CONSTANTS: dict[str, Any] = {"true": True, "false": False, "null": None}
+_SOURCES: tuple[Source, ...] = ("devices", "devices.modules", "devices.jobs")
+_AGGREGATES = ("count", "sum", "avg", "min", "max")
+_TARGET_VALUE = re.compile(r"[\w\-:.+%#*?!(),=@;$']*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +31,37 @@ class Condition:
     """A parsed condition over a twin document."""
 
     text: str
-    _evaluate: Callable[[JsonObject], Truth]
+    _evaluate: Evaluate
     names: frozenset[str]
+    """The dotted paths that it asks for."""
 
-    def matches(self, document: JsonObject) -> bool:
+    def matches(self, document: Mapping[str, Any]) -> bool:
         """Tell whether the condition is true for *document*."""
         return self._evaluate(document) is True
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One value of an answer's rows: a path of the twin, or an aggregate over one."""
+
+    alias: str
+    path: Path = ()
+    aggregate: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _WrittenColumn:
+    name: str | None
+    alias: str | None
+    aggregate: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far an answer has been read: the number of the last twin, and the rows given."""
+
+    after: int = -1
+    given: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,49 +69,126 @@ class Query:
     """A parsed query."""
 
     source: Source
-    fields: tuple[tuple[str, str], ...] | None
-    """Name in the answer and path in the twin; None for `SELECT *`."""
-    count_as: str | None = None
+    columns: tuple[Column, ...] | None
+    """None for `SELECT *`."""
     where: Condition | None = None
+    group_by: tuple[Path, ...] = ()
+    top: int | None = None
+
+    @property
+    def is_aggregate(self) -> bool:
+        """Tell whether rows stand for groups of twins."""
+        return bool(self.group_by) or any(column.aggregate for column in self.columns or ())
 
     @property
     def item_type(self) -> str:
         """The value of the header `x-ms-item-type`."""
-        return "Twin" if self.fields is None and self.count_as is None else "Raw"
+        if self.columns is not None:
+            return "Raw"
+        return "DeviceJob" if self.source == "devices.jobs" else "Twin"
 
-    def run(self, documents: Sequence[JsonObject]) -> list[JsonObject]:
-        """Return the answer's rows."""
-        found = [d for d in documents if self.where is None or self.where.matches(d)]
-        if self.count_as is not None:
-            return [{self.count_as: len(found)}]
-        if self.fields is None:
-            return found
-        return [self._row(document, self.fields) for document in found]
+    def run(self, documents: Iterable[JsonObject]) -> list[JsonObject]:
+        """Return all rows of the answer."""
+        rows, _ = self.page(enumerate(documents), Place(), limit=None)
+        return rows
 
-    @staticmethod
-    def _row(document: JsonObject, fields: tuple[tuple[str, str], ...]) -> JsonObject:
-        values = ((alias, _look_up(document, path)) for alias, path in fields)
+    def page(
+        self, numbered: Iterable[tuple[int, JsonObject]], start: Place, *, limit: int | None
+    ) -> tuple[list[JsonObject], Place | None]:
+        """Return the rows after *start*, at most *limit*, and where the next page starts if any.
+
+        Args:
+            numbered: The twins with their numbers, which grow and are never used again; so a page
+                is right even when twins went away since the last one.
+            start: What an earlier page returned.
+            limit: At most so many rows; None for all.
+        """
+        if self.is_aggregate:
+            return self._aggregate_page((document for _, document in numbered), start, limit)
+        rows: list[JsonObject] = []
+        given, last = start.given, start.after
+        for number, document in numbered:
+            if number <= start.after or not self._takes(document):
+                continue
+            if self.top is not None and given >= self.top:
+                break
+            if limit is not None and len(rows) >= limit:
+                return rows, Place(last, given)
+            rows.append(self._row(document))
+            given, last = given + 1, number
+        return rows, None
+
+    def count(self, documents: Iterable[JsonObject]) -> int:
+        """Return how many rows the answer has, as a metric counts them."""
+        if self.is_aggregate or self.top is not None:
+            return len(self.run(documents))
+        return sum(1 for document in documents if self._takes(document))
+
+    def _takes(self, document: JsonObject) -> bool:
+        return self.where is None or self.where.matches(document)
+
+    def _row(self, document: JsonObject) -> JsonObject:
+        if self.columns is None:
+            return document
+        values = ((column.alias, look_up(document, column.path)) for column in self.columns)
         return {alias: value for alias, value in values if value is not MISSING}
 
+    def _aggregate_page(
+        self, documents: Iterable[JsonObject], start: Place, limit: int | None
+    ) -> tuple[list[JsonObject], Place | None]:
+        groups: dict[tuple[str, ...], list[JsonObject]] = {} if self.group_by else {(): []}
+        for document in documents:
+            if self._takes(document):
+                key = tuple(repr(look_up(document, path)) for path in self.group_by)
+                groups.setdefault(key, []).append(document)
+        rows = [self._group_row(members) for members in groups.values()][: self.top]
+        end = len(rows) if limit is None else start.given + limit
+        return rows[start.given : end], Place(given=end) if end < len(rows) else None
 
+    def _group_row(self, members: Sequence[JsonObject]) -> JsonObject:
+        row = {}
+        for column in self.columns or ():
+            if column.aggregate:
+                value = _aggregate(column, members)
+            else:
+                value = look_up(members[0], column.path)
+            if value is not MISSING:
+                row[column.alias] = value
+        return row
+
+
+@lru_cache(maxsize=1024)
 def parse_query(text: str) -> Query:
     """Parse a whole query.
 
     Raises:
         QuerySyntaxError: The text is not of the supported language.
     """
-    return _Parser(text).query()
+    reader = Reader(text)
+    reader.expect_word("select")
+    top = _top(reader)
+    written = _columns(reader)
+    reader.expect_word("from")
+    # Names may be qualified by the collection or its alias, which only now is known.
+    source = _source(reader)
+    columns = None if written is None else tuple(_resolved(reader, each) for each in written)
+    where = _condition(reader, text) if reader.take_word("where") else None
+    query = Query(source=source, columns=columns, where=where, group_by=_group_by(reader), top=top)
+    reader.expect_end()
+    _check_columns(query, reader)
+    return query
 
 
+@lru_cache(maxsize=1024)
 def parse_condition(text: str) -> Condition:
     """Parse what may stand after WHERE.
 
     Raises:
         QuerySyntaxError: The text is not a condition.
     """
-    parser = _Parser(text)
-    condition = parser.condition(text)
-    parser.expect_end()
+    reader = Reader(text, qualifier=("devices",))
+    condition = _condition(reader, text)
+    reader.expect_end()
     return condition
 
 
@@ -109,231 +196,134 @@ def parse_target_condition(text: str) -> Condition | None:
     """Parse a deployment's target condition; empty text targets nobody and is None.
 
     Raises:
-        QuerySyntaxError: Not a condition, or one over more than tags and deviceId.
+        QuerySyntaxError: Not a condition; or one over more than tags, reported properties and
+            deviceId; or a value with a character that the documentation does not allow
+            (learn.microsoft.com/azure/iot-edge/module-deployment-monitoring, "Target condition").
     """
     if not text.strip():
         return None
     if text.strip() == "*":
         return Condition("*", lambda _: True, frozenset())
+    for token in tokenize(text):
+        if token.kind is Kind.TEXT:
+            _check_target_value(token.text, text_of(token), token.position, text)
     condition = parse_condition(text)
     for name in sorted(condition.names):
-        if name != "deviceId" and not name.startswith("tags."):
-            raise QuerySyntaxError(f"{name!r}; rule: a target condition asks for tags and deviceId")
+        if name != "deviceId" and not name.startswith(("tags.", "properties.reported.")):
+            raise QuerySyntaxError(
+                f"{name!r}; rule: a target condition asks for tags and deviceId, or for "
+                f"properties.reported"
+            )
     return condition
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    position: int
+def _check_target_value(written: str, value: str, position: int, text: str) -> None:
+    if written.startswith('"'):
+        raise refusal("rule: single quotes in a target condition", position, text)
+    if not _TARGET_VALUE.fullmatch(value):
+        raise refusal(
+            "rule: letters, digits and -:.+%_#*?!(),=@;$ in the values of a target condition",
+            position,
+            text,
+        )
 
 
-class _Parser:
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._tokens = self._tokenize(text)
-        self._at = 0
-        self._names: set[str] = set()
-
-    def _tokenize(self, text: str) -> list[_Token]:
-        tokens, position = [], 0
-        while text[position:].strip():
-            found = _TOKEN.match(text, position)
-            if found is None or found.lastgroup is None:
-                raise self._refusal(f"unexpected {text[position:].strip()[0]!r}", position)
-            start = found.start(found.lastgroup)
-            tokens.append(_Token(found.lastgroup, found[found.lastgroup], start))
-            position = found.end()
-        return tokens
-
-    def query(self) -> Query:
-        self._expect_word("select")
-        fields, count_as = self._selection()
-        self._expect_word("from")
-        source = self._source()
-        where = None
-        if self._take_word("where"):
-            where = self.condition(self._text)
-        self.expect_end()
-        return Query(source=source, fields=fields, count_as=count_as, where=where)
-
-    def condition(self, text: str) -> Condition:
-        evaluate = self._disjunction()
-        return Condition(text.strip(), evaluate, frozenset(self._names))
-
-    def expect_end(self) -> None:
-        if (token := self._peek()) is not None:
-            raise self._refusal(f"unexpected {token.text!r}", token.position)
-
-    def _selection(self) -> tuple[tuple[tuple[str, str], ...] | None, str | None]:
-        if self._take("*"):
-            return None, None
-        if self._take_word("count"):
-            self._expect("(")
-            self._expect(")")
-            return None, self._alias() or "$1"
-        fields = [self._field()]
-        while self._take(","):
-            fields.append(self._field())
-        return tuple(fields), None
-
-    def _field(self) -> tuple[str, str]:
-        path = self._expect_name()
-        return self._alias() or path.rpartition(".")[2], path
-
-    def _alias(self) -> str | None:
-        return self._expect_name() if self._take_word("as") else None
-
-    def _source(self) -> Source:
-        name = self._expect_name()
-        if name == "devices":
-            return "devices"
-        if name == "devices.modules":
-            return "devices.modules"
-        raise self._refusal(f"source {name!r}; rule: devices or devices.modules", self._position())
-
-    def _disjunction(self) -> Callable[[JsonObject], Truth]:
-        terms = [self._conjunction()]
-        while self._take_word("or"):
-            terms.append(self._conjunction())
-        return terms[0] if len(terms) == 1 else lambda document: _any(t(document) for t in terms)
-
-    def _conjunction(self) -> Callable[[JsonObject], Truth]:
-        terms = [self._negation()]
-        while self._take_word("and"):
-            terms.append(self._negation())
-        if len(terms) == 1:
-            return terms[0]
-        return lambda document: _negate(_any(_negate(t(document)) for t in terms))
-
-    def _negation(self) -> Callable[[JsonObject], Truth]:
-        if self._take_word("not"):
-            inner = self._negation()
-            return lambda document: _negate(inner(document))
-        if self._take("("):
-            inner = self._disjunction()
-            self._expect(")")
-            return inner
-        return self._comparison()
-
-    def _comparison(self) -> Callable[[JsonObject], Truth]:
-        left = self._operand()
-        if self._take_word("in"):
-            values = self._list()
-            return lambda document: _is_in(left(document), values)
-        token = self._peek()
-        if token is None or token.text not in _COMPARISONS:
-            raise self._refusal("expected a comparison", self._position())
-        self._at += 1
-        right = self._operand()
-        compare = _COMPARISONS[token.text]
-        return lambda document: _compare(compare, left(document), right(document))
-
-    def _operand(self) -> Callable[[JsonObject], Any]:
-        token = self._peek()
-        if token is not None and token.kind == "name" and token.text.lower() not in _CONSTANTS:
-            path = self._expect_name()
-            self._names.add(path)
-            return lambda document: _look_up(document, path)
-        value = self._literal()
-        return lambda _: value
-
-    def _list(self) -> list[Any]:
-        self._expect("[")
-        values = [self._literal()]
-        while self._take(","):
-            values.append(self._literal())
-        self._expect("]")
-        return values
-
-    def _literal(self) -> Any:
-        token = self._peek()
-        if token is None:
-            raise self._refusal("expected a value", self._position())
-        self._at += 1
-        if token.kind == "text":
-            return token.text[1:-1].replace("''", "'")
-        if token.kind == "number":
-            return float(token.text) if "." in token.text else int(token.text)
-        if token.text.lower() in _CONSTANTS:
-            return _CONSTANTS[token.text.lower()]
-        raise self._refusal(f"unexpected {token.text!r}", token.position)
-
-    def _peek(self) -> _Token | None:
-        return self._tokens[self._at] if self._at < len(self._tokens) else None
-
-    def _position(self) -> int:
-        token = self._peek()
-        return len(self._text) if token is None else token.position
-
-    def _take(self, text: str) -> bool:
-        token = self._peek()
-        if token is None or token.kind != "operator" or token.text != text:
-            return False
-        self._at += 1
-        return True
-
-    def _take_word(self, word: str) -> bool:
-        token = self._peek()
-        if token is None or token.kind != "name" or token.text.lower() != word:
-            return False
-        self._at += 1
-        return True
-
-    def _expect(self, text: str) -> None:
-        if not self._take(text):
-            raise self._refusal(f"expected {text!r}", self._position())
-
-    def _expect_word(self, word: str) -> None:
-        if not self._take_word(word):
-            raise self._refusal(f"expected {word.upper()}", self._position())
-
-    def _expect_name(self) -> str:
-        token = self._peek()
-        if token is None or token.kind != "name":
-            raise self._refusal("expected a name", self._position())
-        self._at += 1
-        return token.text
-
-    def _refusal(self, reason: str, position: int) -> Exception:
-        return QuerySyntaxError(f"{reason} at character {position} of {self._text!r}")
+def _source(reader: Reader) -> Source:
+    position, name = reader.position, reader.name().lower()
+    if name not in _SOURCES:
+        raise refusal(
+            f"source {name!r}; rule: devices, devices.modules or devices.jobs",
+            position,
+            reader.query,
+        )
+    has_alias = reader.take_word("as") is not None or reader.is_at_name()
+    qualifier = reader.name() if has_alias else name
+    reader.qualifier = tuple(qualifier.lower().split("."))
+    return name
 
 
-def _look_up(document: Mapping[str, Any], path: str) -> Any:
-    value: Any = document
-    for part in _PART.findall(path):
-        name = part[2:-2] if part.startswith("[[") else part
-        if not isinstance(value, Mapping) or name not in value:
-            return MISSING
-        value = value[name]
-    return value
-
-
-def _compare(compare: Callable[[Any, Any], bool], left: Any, right: Any) -> Truth:
-    if left is MISSING or right is MISSING:
+def _top(reader: Reader) -> int | None:
+    if not reader.take_word("top"):
         return None
-    if isinstance(left, bool) != isinstance(right, bool):
+    position, number = reader.position, reader.take_number()
+    if not isinstance(number, int) or number < 1:
+        raise refusal("expected a whole number above 0 after TOP", position, reader.query)
+    return number
+
+
+def _columns(reader: Reader) -> list[_WrittenColumn] | None:
+    if reader.take("*"):
         return None
-    try:
-        return bool(compare(left, right))
-    except TypeError:
-        return None
+    columns = [_column(reader)]
+    while reader.take(","):
+        columns.append(_column(reader))
+    return columns
 
 
-def _is_in(value: Any, choices: list[Any]) -> Truth:
-    return None if value is MISSING else value in choices
+def _column(reader: Reader) -> _WrittenColumn:
+    aggregate = reader.take_call(*_AGGREGATES)
+    if aggregate is None:
+        return _WrittenColumn(name=reader.name(), alias=_alias(reader))
+    name = None
+    is_count = aggregate == "count"
+    if not (is_count and (reader.take("*") or reader.is_at(")"))):
+        name = reader.name()
+    reader.expect(")")
+    return _WrittenColumn(name=name, alias=_alias(reader), aggregate=aggregate)
 
 
-def _any(values: Any) -> Truth:
-    result: Truth = False
-    for value in values:
-        if value is True:
-            return True
-        if value is None:
-            result = None
-    return result
+def _resolved(reader: Reader, column: _WrittenColumn) -> Column:
+    path = () if column.name is None else reader.resolved(column.name)
+    alias = column.alias or (path[-1] if path and column.aggregate is None else "$1")
+    return Column(alias, path, column.aggregate)
 
 
-def _negate(value: Truth) -> Truth:
-    return None if value is None else not value
+def _alias(reader: Reader) -> str | None:
+    return reader.name() if reader.take_word("as") else None
+
+
+def _group_by(reader: Reader) -> tuple[Path, ...]:
+    if not reader.take_word("group"):
+        return ()
+    reader.expect_word("by")
+    paths = [reader.path()]
+    while reader.take(","):
+        paths.append(reader.path())
+    return tuple(paths)
+
+
+def _check_columns(query: Query, reader: Reader) -> None:
+    if query.group_by and query.source != "devices":
+        raise reader.refuse("rule: GROUP BY only FROM devices")
+    if query.source == "devices.jobs" and query.columns is not None:
+        raise reader.refuse("rule: only SELECT * FROM devices.jobs")
+    if not query.is_aggregate:
+        return
+    for column in query.columns or (Column("*"),):
+        if column.aggregate is None and column.path not in query.group_by:
+            raise reader.refuse(f"{column.alias!r}; rule: a column is grouped by or an aggregate")
+
+
+def _condition(reader: Reader, text: str) -> Condition:
+    evaluate = reader.condition()
+    return Condition(text.strip(), evaluate, frozenset(".".join(path) for path in reader.names))
+
+
+def _aggregate(column: Column, members: Sequence[JsonObject]) -> Any:
+    if not column.path:
+        return len(members)
+    found = [look_up(member, column.path) for member in members]
+    if column.aggregate == "count":
+        return sum(1 for value in found if value is not MISSING)
+    numbers = [v for v in found if isinstance(v, (int, float)) and not isinstance(v, bool)]
+    if not numbers:
+        return MISSING
+    return _NUMERIC[column.aggregate or ""](numbers)
+
+
+_NUMERIC: Mapping[str, Callable[[list[int | float]], int | float]] = {
+    "sum": sum,
+    "avg": lambda numbers: sum(numbers) / len(numbers),
+    "min": min,
+    "max": max,
+}

@@ -1,45 +1,73 @@
 """IoT Hub's service REST interface, as azure-iot-hub and `az iot` call it."""
 
-import json
 import logging
 import ssl
+import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from aiohttp import web
 
-from taktgate.standin.azure import sas
-from taktgate.standin.azure.errors import HubRequestError, QuerySyntaxError
+from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.http_serving import (
     as_port_in_use,
     error_response,
-    json_object,
     start_site,
     stop_site,
 )
-from taktgate.standin.azure.iothub import query_language
 from taktgate.standin.azure.iothub.hub import IotHub
-from taktgate.standin.azure.iothub.identities import Identity
-from taktgate.standin.azure.json_types import JsonObject
-from taktgate.standin.azure.method_calls import parse_method_call
+from taktgate.standin.azure.iothub.policies import OWNER, PolicyKeys
+from taktgate.standin.azure.iothub.requests import Route
+from taktgate.standin.azure.iothub.rest_management import ManagementCalls
+from taktgate.standin.azure.iothub.rest_registry import RegistryCalls
+from taktgate.standin.azure.iothub.rest_twins import TwinCalls
 
 log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
-DEFAULT_PAGE = 100
+# Accepted by a live hub (mwalser/terraform-provider-iothub CONCEPT.md, section 11.6), and what
+# Microsoft's SDKs and the CLI have sent over the years.
+API_VERSIONS = frozenset(
+    {
+        "2016-11-14", "2017-06-30", "2018-04-01", "2018-06-30", "2019-03-30", "2019-10-01",
+        "2020-03-13", "2020-05-31-preview", "2020-09-30", "2021-04-12", "2023-06-30", "2024-03-31",
+    }
+)  # fmt: skip
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class IotHubRest:
-    """Serves one hub over HTTPS; each request needs a token of the one policy."""
+    """Serves one hub over HTTPS; each request needs a token of a policy that has the right."""
 
-    def __init__(self, hub: IotHub, *, address: str, policy: str, key: bytes) -> None:
+    def __init__(
+        self, hub: IotHub, *, address: str, policy: str = OWNER, key: bytes | None = None
+    ) -> None:
+        """Prepare to serve *hub*.
+
+        Args:
+            hub: The hub.
+            address: Where to listen.
+            policy: The policy that *key* belongs to.
+            key: A key to give that policy; without one the hub's own keys hold.
+        """
         self._hub = hub
         self._address = address
-        self._policy = policy
-        self._key = key
         self._runner: web.AppRunner | None = None
+        self._routes: dict[tuple[str, str], Route] = {}
         self.host = address
+        if key is not None:
+            secondary = hub.policies.keys(policy).secondary
+            hub.set_policy_keys(policy, PolicyKeys(primary=key, secondary=secondary))
+
+    def application(self) -> web.Application:
+        """Return the application, which answers without a network too."""
+        app = web.Application(client_max_size=MAX_BODY_BYTES, middlewares=[self._answered])
+        for calls in (RegistryCalls(self._hub), TwinCalls(self._hub), ManagementCalls(self._hub)):
+            for route in calls.routes():
+                self._routes[route.method, route.path] = route
+        # A fixed path such as /devices/query comes before one with a name in it.
+        for route in sorted(self._routes.values(), key=lambda each: "{" in each.path):
+            app.router.add_route(route.method, route.path, route.handler)
+        return app
 
     async def start(self, port: int, tls: ssl.SSLContext) -> None:
         """Listen; with port 0 on a free one. `host` then names address and port.
@@ -47,12 +75,7 @@ class IotHubRest:
         Raises:
             PortInUseError: Another program listens there.
         """
-        app = web.Application(
-            client_max_size=MAX_BODY_BYTES,
-            middlewares=[self._checked],
-        )
-        app.add_routes(self._routes())
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=1.0)
         try:
             bound = await start_site(runner, self._address, port, tls)
         except OSError as error:
@@ -67,195 +90,72 @@ class IotHubRest:
             runner, self._runner = self._runner, None
             await stop_site(runner)
 
-    def _routes(self) -> list[web.RouteDef]:
-        device, module = "/devices/{device}", "/devices/{device}/modules/{module}"
-        twin, module_twin = "/twins/{device}", "/twins/{device}/modules/{module}"
-        return [
-            web.post("/devices/query", self._query),
-            web.put(device, self._put_device),
-            web.get(device, self._get_identity),
-            web.delete(device, self._delete_device),
-            web.get("/devices", self._get_devices),
-            web.post(device + "/applyConfigurationContent", self._apply_content),
-            web.get(device + "/modules", self._get_modules),
-            web.put(module, self._put_module),
-            web.get(module, self._get_identity),
-            web.delete(module, self._delete_module),
-            *(web.get(path, self._get_twin) for path in (twin, module_twin)),
-            *(web.patch(path, self._patch_twin) for path in (twin, module_twin)),
-            *(web.put(path, self._put_twin) for path in (twin, module_twin)),
-            web.post(module_twin + "/methods", self._invoke),
-            web.post("/configurations/testQueries", self._test_queries),
-            web.get("/configurations", self._get_configurations),
-            web.put("/configurations/{id}", self._put_configuration),
-            web.get("/configurations/{id}", self._get_configuration),
-            web.delete("/configurations/{id}", self._delete_configuration),
-        ]
-
     @web.middleware
-    async def _checked(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request; whatever goes wrong becomes Azure's answer and one line of log."""
         try:
-            self._check_token(request)
-            return await handler(request)
+            response = await self._handled(request, handler)
         except HubRequestError as error:
-            return error_response(error)
+            response = self._refusal(request, error)
+        except web.HTTPException as error:
+            response = self._refusal(request, _of_http(error))
+        except Exception:
+            log.exception("request failed", extra={"method": request.method, "path": request.path})
+            failure = HubRequestError(500, "ServerError", "the local hub failed; see its log")
+            response = error_response(failure)
+        response.headers["x-ms-request-id"] = str(uuid.uuid4())
+        return response
 
-    def _check_token(self, request: web.Request) -> None:
-        try:
-            token = sas.parse(request.headers.get("Authorization", ""))
-            if token.key_name != self._policy:
-                raise sas.SasRefusedError(f"no policy {token.key_name!r}")
-            sas.check(token, resource=self.host, key=self._key)
-        except sas.SasRefusedError as error:
+    async def _handled(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        route = self._routes.get((request.method, resource.canonical if resource else ""))
+        await self._suffer_quirks(route)
+        self._hub.policies.authorize(
+            request.headers.get("Authorization", ""),
+            resource=f"{request.host}{request.path}",
+            right=route.right if route is not None else None,
+        )
+        version = request.query.get("api-version")
+        if version not in API_VERSIONS and route is not None:
             raise HubRequestError(
-                401, "IotHubUnauthorizedAccess", str(error), number=401002
-            ) from error
-        if "api-version" not in request.query:
-            raise HubRequestError(400, "InvalidProtocolVersion", "api-version is missing")
+                400,
+                "InvalidProtocolVersion",
+                f"api-version {version!r}; rule: one of {', '.join(sorted(API_VERSIONS))}",
+            )
+        return await handler(request)
 
-    async def _put_device(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        identity = self._hub.put_device(
-            request.match_info["device"], body, request.headers.get("If-Match")
+    async def _suffer_quirks(self, route: Route | None) -> None:
+        if delay_s := self._hub.quirks.seconds("slow-hub"):
+            await self._hub.clock.sleep(delay_s)
+        if self._hub.quirks.strikes("throttle"):
+            operation = route.operation if route is not None else "RegistryRead"
+            raise HubRequestError(
+                429,
+                "ThrottlingBacklogTimeout",
+                f"The request has been throttled. Wait 10 seconds and try again. "
+                f"Operation type: {operation}",
+            )
+
+    def _refusal(self, request: web.Request, error: HubRequestError) -> web.StreamResponse:
+        log.info(
+            "request refused",
+            extra={
+                "method": request.method,
+                "path": request.path,
+                "status": error.status,
+                "code": error.code,
+                "reason": str(error),
+            },
         )
-        return _identity(identity)
-
-    async def _put_module(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        info = request.match_info
-        identity = self._hub.put_module(
-            info["device"], info["module"], body, request.headers.get("If-Match")
-        )
-        return _identity(identity)
-
-    async def _get_identity(self, request: web.Request) -> web.Response:
-        return _identity(self._identity_of(request))
-
-    async def _delete_device(self, request: web.Request) -> web.Response:
-        self._hub.delete_device(request.match_info["device"], request.headers.get("If-Match"))
-        return web.Response(status=204)
-
-    async def _delete_module(self, request: web.Request) -> web.Response:
-        info = request.match_info
-        self._hub.delete_module(info["device"], info["module"], request.headers.get("If-Match"))
-        return web.Response(status=204)
-
-    async def _get_devices(self, request: web.Request) -> web.Response:
-        records = self._hub.devices()[: _number(request.query.get("top"), "top")]
-        return web.json_response([each.identity.identity_document() for each in records])
-
-    async def _get_modules(self, request: web.Request) -> web.Response:
-        modules = self._hub.device(request.match_info["device"]).modules.values()
-        return web.json_response([each.identity_document() for each in modules])
-
-    async def _apply_content(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        self._hub.apply_content(request.match_info["device"], body.get("modulesContent"))
-        return web.Response(status=204)
-
-    async def _get_twin(self, request: web.Request) -> web.Response:
-        return _twin(self._identity_of(request))
-
-    async def _patch_twin(self, request: web.Request) -> web.Response:
-        return await self._change_twin(request, replaces=False)
-
-    async def _put_twin(self, request: web.Request) -> web.Response:
-        return await self._change_twin(request, replaces=True)
-
-    async def _change_twin(self, request: web.Request, *, replaces: bool) -> web.Response:
-        info = request.match_info
-        identity = self._hub.change_twin(
-            info["device"],
-            info.get("module"),
-            await json_object(request),
-            replaces=replaces,
-            if_match=request.headers.get("If-Match"),
-        )
-        return _twin(identity)
-
-    async def _invoke(self, request: web.Request) -> web.Response:
-        call = parse_method_call(await json_object(request))
-        info = request.match_info
-        result = await self._hub.invoke(info["device"], info["module"], call)
-        return web.json_response({"status": result.status, "payload": result.payload})
-
-    async def _query(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        text = body.get("query")
-        if not isinstance(text, str):
-            raise HubRequestError(400, "ArgumentInvalid", "query is missing")
-        item_type, rows = self._hub.query(text)
-        limit = _number(request.headers.get("x-ms-max-item-count"), "x-ms-max-item-count")
-        start = _number(request.headers.get("x-ms-continuation"), "x-ms-continuation") or 0
-        end = start + (limit or DEFAULT_PAGE)
-        headers = {"x-ms-item-type": item_type}
-        if end < len(rows):
-            headers["x-ms-continuation"] = str(end)
-        return web.json_response(rows[start:end], headers=headers)
-
-    async def _test_queries(self, request: web.Request) -> web.Response:
-        body = await json_object(request)
-        queries = body.get("customMetricQueries") or {}
-        if not isinstance(queries, dict):
-            raise HubRequestError(400, "ArgumentInvalid", "customMetricQueries; rule: an object")
-        errors = {name: _error_of(query_language.parse_query, q) for name, q in queries.items()}
-        target = body.get("targetCondition") or ""
-        return web.json_response(
-            {
-                "targetConditionError": _error_of(query_language.parse_target_condition, target),
-                "customMetricQueryErrors": {name: e for name, e in errors.items() if e},
-            }
-        )
-
-    async def _get_configurations(self, request: web.Request) -> web.Response:
-        found = self._hub.configurations.all()[: _number(request.query.get("top"), "top")]
-        return web.json_response([each.to_json(self._run) for each in found])
-
-    async def _get_configuration(self, request: web.Request) -> web.Response:
-        found = self._hub.configurations.get(request.match_info["id"])
-        return _tagged(found.to_json(self._run))
-
-    async def _put_configuration(self, request: web.Request) -> web.Response:
-        stored = self._hub.put_configuration(
-            request.match_info["id"], await json_object(request), request.headers.get("If-Match")
-        )
-        return _tagged(stored.to_json(self._run))
-
-    async def _delete_configuration(self, request: web.Request) -> web.Response:
-        self._hub.delete_configuration(request.match_info["id"], request.headers.get("If-Match"))
-        return web.Response(status=204)
-
-    def _identity_of(self, request: web.Request) -> Identity:
-        info = request.match_info
-        return self._hub.identity(info["device"], info.get("module"))
-
-    def _run(self, text: str) -> list[JsonObject]:
-        return self._hub.query(text)[1]
+        return error_response(error)
 
 
-def _identity(identity: Identity) -> web.Response:
-    return _tagged(identity.identity_document())
-
-
-def _twin(identity: Identity) -> web.Response:
-    return _tagged(identity.twin_document())
-
-
-def _tagged(document: JsonObject) -> web.Response:
-    return web.json_response(document, headers={"ETag": json.dumps(document["etag"])})
-
-
-def _number(text: str | None, name: str) -> int | None:
-    if not text:
-        return None
-    if not text.isdecimal():
-        raise HubRequestError(400, "ArgumentInvalid", f"{name} {text!r}; rule: a number")
-    return int(text)
-
-
-def _error_of(parse: Callable[[str], Any], text: Any) -> str | None:
-    try:
-        parse(str(text))
-    except QuerySyntaxError as error:
-        return str(error)
-    return None
+def _of_http(error: web.HTTPException) -> HubRequestError:
+    """Return Azure's answer where aiohttp has one of its own."""
+    codes = {
+        404: ("GenericNotFound", "no such path"),
+        405: ("GenericMethodNotAllowed", "this path has other methods"),
+        413: ("MessageTooLarge", f"body; rule: at most {MAX_BODY_BYTES} bytes"),
+    }
+    code, message = codes.get(error.status, ("GenericBadRequest", error.reason or "bad request"))
+    return HubRequestError(error.status, code, message)
