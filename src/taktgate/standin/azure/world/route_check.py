@@ -129,12 +129,12 @@ def _parsed(line: bytes) -> Mapping[str, Any]:
         raise _LineError(f"line; rule: a JSON object: {error}") from None
     if not isinstance(document, dict):
         raise _LineError("line; rule: a JSON object")
-    if "route" not in document:
-        raise _LineError("route; rule: text, or an object with route")
     return document
 
 
 def _case(document: Mapping[str, Any]) -> Case:
+    if "route" not in document:
+        raise _LineError("route; rule: text, or an object with route")
     message = _object(document, "message")
     source = message.get("source") or DEVICE_MESSAGES
     if not isinstance(source, str):

@@ -54,24 +54,23 @@ class Route:
     endpoint: Endpoint
     priority: int = DEFAULT_PRIORITY
     ttl_s: float | None = None
-    _prefix: str = field(init=False, repr=False)
+    prefix: str = field(init=False, repr=False)
+    """What a source starts with, in one case: worked out once from *source*."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_prefix", _folded_pattern(self.source))
+        object.__setattr__(self, "prefix", _folded_pattern(self.source))
 
     def takes_source(self, source: str) -> bool:
         """Tell whether FROM takes messages from *source*."""
-        return _folded_source(source).startswith(self._prefix)
+        return _folded_source(source).startswith(self.prefix)
+
+    def is_true(self, facts: MessageFacts) -> bool:
+        """Tell whether the condition holds for a message with these *facts*."""
+        return self.condition is None or self.condition.evaluate(facts) is Truth.TRUE
 
     def takes(self, source: str, facts: MessageFacts) -> bool:
         """Tell whether a message from *source* with these *facts* takes this route."""
-        return self.takes_folded(_folded_source(source), facts)
-
-    def takes_folded(self, source: str, facts: MessageFacts) -> bool:
-        """Do what `takes` does, for a source that `Routes` has prepared once for all routes."""
-        if not source.startswith(self._prefix):
-            return False
-        return self.condition is None or self.condition.evaluate(facts) is Truth.TRUE
+        return self.takes_source(source) and self.is_true(facts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,9 +84,11 @@ class Routes:
         folded = _folded_source(source)
         best: dict[Endpoint, Route] = {}
         for route in self.routes:
+            if not folded.startswith(route.prefix):
+                continue
             known = best.get(route.endpoint)
             is_better = known is None or route.priority < known.priority
-            if is_better and route.takes_folded(folded, facts):
+            if is_better and route.is_true(facts):
                 best[route.endpoint] = route
         return list(best.values())
 
