@@ -28,7 +28,6 @@ from taktgate.standin.azure.world.setup import (
     WorldSetup,
     fulfil,
     load_setup,
-    new_setup,
     save_setup,
     tags_of,
     with_gateways,
@@ -57,11 +56,11 @@ class TestSetup:
         assert fulfil(Wishes(light_devices={"broad": 3}), None, free).gateways == {}
 
     def test_kept_world_stays_as_it_was(self) -> None:
-        kept = replace(new_setup("127.1.2"), gateways={"a": 7}, hub_port=9443)
+        kept = replace(WorldSetup(network="127.1.2"), gateways={"a": 7}, hub_port=9443)
         assert fulfil(Wishes(), kept, free) == kept
 
     def test_new_device_gets_an_address_of_its_own(self) -> None:
-        kept = replace(new_setup("127.1.2"), gateways={"a": 2, "c": 4})
+        kept = replace(WorldSetup(network="127.1.2"), gateways={"a": 2, "c": 4})
         setup = fulfil(Wishes(devices=(WishedDevice(name="b"),)), kept, free)
         assert setup.gateways == {"a": 2, "c": 4, "b": 3}
 
@@ -81,14 +80,14 @@ class TestSetup:
     def test_spoilt_setup_is_refused_with_its_field(
         self, tmp_path: Path, change: dict[str, Any], field: str
     ) -> None:
-        save_setup(tmp_path, new_setup("127.1.2"))
+        save_setup(tmp_path, WorldSetup(network="127.1.2"))
         path = tmp_path / FILE_NAME
         path.write_text(json.dumps(json.loads(path.read_text()) | change), encoding="utf-8")
         with pytest.raises(WorldSetupError, match=rf"world\.json.*'{field}'"):
             load_setup(tmp_path)
 
     def test_device_of_an_earlier_run_keeps_the_tags_that_the_hub_has(self) -> None:
-        kept = replace(new_setup("127.1.2"), gateways={"old": 2})
+        kept = replace(WorldSetup(network="127.1.2"), gateways={"old": 2})
         wishes = Wishes(devices=(WishedDevice(name="asked", tags={"ring": "x"}),))
         tags = {name: tags_of(wishes, kept, name) for name in ("old", "asked", "new")}
         assert tags == {"old": None, "asked": {"ring": "x"}, "new": dict(DEFAULT_TAGS)}
@@ -187,10 +186,3 @@ class TestDeployments:
     def test_other_documents_are_refused(self, tmp_path: Path, content: Any, rule: str) -> None:
         with pytest.raises(WorldSetupError, match=rule):
             read_deployments(written(tmp_path, content))
-
-
-def test_setup_holds_a_key_of_its_own() -> None:
-    first, second = new_setup("127.1.2"), new_setup("127.1.2")
-    assert isinstance(first, WorldSetup)
-    assert len(first.key) == 32
-    assert first.key != second.key

@@ -96,14 +96,18 @@ class IotHub:
         With a period the gap between deleting a deployment and creating its successor shows
         (Azure/azure-cli-extensions#1988). To be called on the event loop.
         """
-        if self._period_timer is not None:
-            self._period_timer.cancel()
-            self._period_timer = None
+        self.stop_evaluating()
         self._evaluates_at_once = period_s is None
         if period_s is None:
             self.evaluate_deployments()
         else:
             self._await_period(period_s)
+
+    def stop_evaluating(self) -> None:
+        """Evaluate no more by the period; for the end of a world."""
+        if self._period_timer is not None:
+            self._period_timer.cancel()
+            self._period_timer = None
 
     def put_device(
         self, device: str, document: JsonObject, if_match: str | None = None

@@ -197,7 +197,13 @@ def _add_ends(verbs: Any) -> None:
         verbs,
         "evaluate",
         help="evaluate all deployments now, whatever the period is",
-        epilog="example: taktgate world evaluate",
+        epilog="examples:\n  taktgate world evaluate\n  taktgate world evaluate --every 300\n",
+    )
+    evaluate.add_argument(
+        "--every", type=float, metavar="S", help="and from now on every S world seconds"
+    )
+    evaluate.add_argument(
+        "--at-each-change", action="store_true", help="and from now on at each change"
     )
     _add_world(evaluate)
     evaluate.set_defaults(run=_run("evaluate"))

@@ -122,7 +122,8 @@ def _quirks(arguments: argparse.Namespace) -> int:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    done = send(find_world(arguments.world), "evaluate")
+    order = {"period_s": arguments.every, "at_each_change": arguments.at_each_change}
+    done = send(find_world(arguments.world), "evaluate", order)
     if arguments.json:
         say(json.dumps(done))
     else:

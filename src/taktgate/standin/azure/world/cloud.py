@@ -9,7 +9,6 @@ import asyncio
 import base64
 import contextlib
 import json
-import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -35,14 +34,15 @@ from taktgate.standin.azure.fleet.fleet import Fleet, FleetSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
 from taktgate.standin.azure.iothub.device_endpoint import MQTT_PORT, DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
+from taktgate.standin.azure.iothub.policies import OWNER
 from taktgate.standin.azure.iothub.rest import IotHubRest
+from taktgate.standin.azure.iothub.store import HubStore
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.world.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
 from taktgate.standin.azure.world.registry import RegistryServer
 
 HUB_PORT = 8443
 HUB_HOSTNAME = "taktgate-local.azure-devices.net"
-POLICY = "iothubowner"
 LONGEST_SOCKET_NAME = 40
 
 
@@ -60,7 +60,7 @@ class LocalCloud:
         evaluation_period_s: float | None = None,
         on_telemetry: Callable[[Telemetry], None] | None = None,
         clock: Clock | None = None,
-        service_key: bytes | None = None,
+        keeps_state: bool = False,
     ) -> None:
         """Prepare a world below *directory*; nothing listens before the context is entered.
 
@@ -73,7 +73,11 @@ class LocalCloud:
             evaluation_period_s: How often deployments are evaluated; None does it at each change.
             on_telemetry: Called with each message that reaches the hub.
             clock: The world's time; the wall's if not given.
-            service_key: The key of the policy in the connection string; a new one if not given.
+            keeps_state: Go on with the hub that an earlier run left in *directory*: keys, devices,
+                twins and deployments. edgeHub's and edgeAgent's files are kept in any case.
+
+        Raises:
+            HubStoreError: The hub's file cannot be read.
         """
         self.directory = directory
         self._address = address
@@ -81,11 +85,10 @@ class LocalCloud:
         self._registry_port = registry_port
         self._period_s = evaluation_period_s
         self._on_telemetry = on_telemetry
-        self._key = service_key or secrets.token_bytes(32)
+        self._store = HubStore(directory / "iothub.db") if keeps_state else None
         self.clock = clock or WorldClock()
         self._devices: dict[str, LocalDevice] = {}
         self._fleets: list[Fleet] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self._stack = contextlib.AsyncExitStack()
         self._authority: CertificateAuthority | None = None
         self._sockets = directory / "s"
@@ -93,12 +96,13 @@ class LocalCloud:
             evaluates_at_once=evaluation_period_s is None,
             on_telemetry=self._take_telemetry,
             clock=self.clock,
+            store=self._store,
         )
         self.registry = RegistryServer(registry_directory or directory / "registry", address)
         self.device_endpoint = DeviceEndpoint(
             self.hub, address=address, hostnames=(HUB_HOSTNAME, address)
         )
-        self._rest = IotHubRest(self.hub, address=address, policy=POLICY, key=self._key)
+        self._rest = IotHubRest(self.hub, address=address)
 
     async def __aenter__(self) -> Self:
         """Start hub and repository.
@@ -109,6 +113,8 @@ class LocalCloud:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._authority = open_authority(self.directory / "certificates")
         async with contextlib.AsyncExitStack() as stack:
+            if self._store is not None:
+                stack.callback(self._store.close)
             self._sockets = self._socket_directory(stack)
             tls = self._authority.server_context("iothub", [self._address])
             await self._rest.start(self._hub_port, tls)
@@ -119,7 +125,7 @@ class LocalCloud:
             stack.push_async_callback(self.registry.stop)
             self._stack = stack.pop_all()
         if self._period_s is not None:
-            self._tasks.append(asyncio.create_task(self._evaluate(self._period_s)))
+            self.hub.set_evaluation_period(self._period_s)
         return self
 
     async def __aexit__(
@@ -129,9 +135,7 @@ class LocalCloud:
         traceback: TracebackType | None,
     ) -> None:
         """End modules, then edgeHubs, then hub and repository."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.hub.stop_evaluating()
         fleets = (fleet.stop() for fleet in self._fleets)
         stops = (*fleets, *(device.stop() for device in self._devices.values()))
         ends = await asyncio.gather(*stops, return_exceptions=True)
@@ -149,8 +153,8 @@ class LocalCloud:
     @property
     def service_connection_string(self) -> str:
         """The connection string for azure-iot-hub and `az iot --login`."""
-        key = base64.b64encode(self._key).decode("ascii")
-        return f"HostName={self._rest.host};SharedAccessKeyName={POLICY};SharedAccessKey={key}"
+        key = base64.b64encode(self.hub.policies.keys(OWNER).primary).decode("ascii")
+        return f"HostName={self._rest.host};SharedAccessKeyName={OWNER};SharedAccessKey={key}"
 
     @property
     def trust_bundle(self) -> str:
@@ -343,11 +347,6 @@ class LocalCloud:
             file.write(json.dumps(record) + "\n")
         if self._on_telemetry is not None:
             self._on_telemetry(telemetry)
-
-    async def _evaluate(self, period_s: float) -> None:
-        while True:
-            await self.clock.sleep(period_s)
-            self.hub.evaluate_deployments()
 
     def _socket_directory(self, stack: contextlib.AsyncExitStack) -> Path:
         """Return a directory whose path leaves room for a socket's name."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, parse
+from taktgate.standin.azure.errors import WorldControlError
 from taktgate.standin.azure.world.feed import FeedPage, TelemetryFeed
 from taktgate.standin.azure.world.light_faults import FaultOrder, order_fault
 from taktgate.standin.azure.world.quirk_orders import QuirkEffect, QuirkOrder, carry_out
@@ -45,6 +46,17 @@ class FeedOrder:
 
     after: Annotated[int, Field(ge=0)] = 0
     wait_s: Annotated[float, Field(ge=0, le=LONGEST_WAIT_S)] = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationOrder:
+    """Evaluate deployments now, and from now on every so often if one of the two is given."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    period_s: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    """In seconds of the world."""
+    at_each_change: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +107,17 @@ class WorldControl:
         """
         return order_fault(self._cloud.fleets, order)
 
-    async def evaluate(self) -> Evaluated:
-        """Give every device now what its deployments say, whatever the period is."""
+    async def evaluate(self, order: EvaluationOrder) -> Evaluated:
+        """Give every device now what its deployments say, whatever the period is.
+
+        Raises:
+            WorldControlError: The order names a period and none.
+        """
         hub = self._cloud.hub
+        if order.at_each_change and order.period_s is not None:
+            raise WorldControlError("evaluate; rule: a period or at each change, not both")
+        if order.at_each_change or order.period_s is not None:
+            hub.set_evaluation_period(order.period_s)
         hub.evaluate_deployments()
         return Evaluated(deployments=len(hub.configurations.all()), devices=len(hub.devices()))
 
@@ -135,7 +155,7 @@ COMMANDS: Final[Mapping[str, Command]] = MappingProxyType(
         "quirk": Command(order=QuirkOrder, run=WorldControl.quirk),
         "line": Command(order=LineOrder, run=WorldControl.line),
         "fault": Command(order=FaultOrder, run=WorldControl.fault),
-        "evaluate": Command(order=Nothing, run=lambda control, _: control.evaluate()),
+        "evaluate": Command(order=EvaluationOrder, run=WorldControl.evaluate),
         "telemetry": Command(order=FeedOrder, run=WorldControl.telemetry),
         "down": Command(order=Nothing, run=lambda control, _: control.down()),
     }

@@ -18,6 +18,7 @@ from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard
 
 MAX_SOCKET_PATH = 100
+METRICS_PORT = EdgeHubSettings().metrics_port
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,13 @@ class LocalDevice:
     def host_names(self) -> list[str]:
         """The names by which modules may reach edgeHub."""
         return [self.place.gateway, "edgeHub", self.name]
+
+    @property
+    def metrics_url(self) -> str | None:
+        """Where edgeHub serves its metrics, or None if it does not (`edgehub.metrics_refusal`)."""
+        if self.edgehub.metrics_refusal is not None:
+            return None
+        return f"http://{self.place.gateway}:{METRICS_PORT}/metrics"
 
     @property
     def workload_sockets(self) -> Mapping[str, Path]:

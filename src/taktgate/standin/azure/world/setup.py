@@ -1,7 +1,5 @@
 """What a world is made of, and what stays the same when it is started again: `world.json`."""
 
-import base64
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
@@ -54,7 +52,6 @@ class WorldSetup:
     network: Network
     hub_port: Port = HUB_PORT
     repository_port: Port = REPOSITORY_PORT
-    service_key: str
     gateways: Mapping[Name, Annotated[int, Field(ge=FIRST_GATEWAY, le=LAST_GATEWAY)]] = field(
         default_factory=dict
     )
@@ -78,11 +75,6 @@ class WorldSetup:
         """The network of hub and gateways."""
         return LoopbackNetwork(self.network)
 
-    @property
-    def key(self) -> bytes:
-        """The key of the service policy."""
-        return base64.b64decode(self.service_key)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wishes:
@@ -101,12 +93,6 @@ class Wishes:
         return not self.devices and not sum((self.light_devices or {}).values())
 
 
-def new_setup(network: str) -> WorldSetup:
-    """Return the setup of a world without devices, with a key of its own."""
-    key = base64.b64encode(secrets.token_bytes(32)).decode("ascii")
-    return WorldSetup(network=network, service_key=key)
-
-
 def fulfil(wishes: Wishes, kept: WorldSetup | None, free_network: Callable[[], str]) -> WorldSetup:
     """Return the setup that *wishes* make of *kept*.
 
@@ -116,7 +102,7 @@ def fulfil(wishes: Wishes, kept: WorldSetup | None, free_network: Callable[[], s
         WorldSetupError: There are more devices than gateway addresses.
         PortInUseError: *free_network* found none.
     """
-    setup = kept or new_setup(wishes.network or free_network())
+    setup = kept or WorldSetup(network=wishes.network or free_network())
     names = [each.name for each in wishes.devices]
     if kept is None and wishes.is_empty_world:
         names = [DEFAULT_DEVICE]
@@ -168,7 +154,7 @@ def load_setup(directory: Path) -> WorldSetup | None:
 
 
 def save_setup(directory: Path, setup: WorldSetup) -> None:
-    """Keep *setup* in *directory*, readable by its owner only: it holds the service key.
+    """Keep *setup* in *directory*, for its owner only.
 
     Raises:
         WorldSetupError: The disk refused.

@@ -64,7 +64,7 @@ def make_sheet(
             SheetDevice(
                 name=device.name,
                 gateway=device.place.gateway,
-                metrics_url=getattr(device.edgehub, "metrics_url", None),
+                metrics_url=device.metrics_url,
             )
             for device in cloud.devices.values()
         ),

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from taktgate.standin.azure.errors import (
     AzureStandInError,
+    HubStoreError,
     NoWorldError,
     PortInUseError,
     WorldSetupError,
@@ -21,7 +22,7 @@ EXIT_BAD_INPUT: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 _LOG_WIDTH: Final = 160
-_BAD_INPUT: Final = (WorldSetupError, NoWorldError, PortInUseError)
+_BAD_INPUT: Final = (HubStoreError, WorldSetupError, NoWorldError, PortInUseError)
 
 Run = Callable[[argparse.Namespace], int]
 

@@ -98,6 +98,7 @@ async def open_world(options: WorldOptions) -> AsyncIterator[UpWorld]:
 
     Raises:
         WorldSetupError: The world cannot be set up as asked.
+        HubStoreError: The hub's file in a kept world cannot be read.
         PortInUseError: An address of the world is taken.
         HubRequestError: The hub refuses a device.
     """
@@ -114,7 +115,7 @@ async def open_world(options: WorldOptions) -> AsyncIterator[UpWorld]:
             evaluation_period_s=options.evaluation_period_s,
             on_telemetry=feed.take,
             clock=clock,
-            service_key=setup.key,
+            keeps_state=options.directory is not None,
         ) as cloud:
             # Now its addresses are known to be free: from here on they are the world's.
             save_setup(directory, setup)
