@@ -156,11 +156,13 @@ def running(shell: Shell) -> list[str]:
     return [each["runtime"] for each in modules if each["runtime"]]
 
 
-def test_kept_world_has_the_same_connection_string_and_ca_after_a_kill(
-    shell: Shell, tmp_path: Path
+def test_kept_world_goes_on_after_a_kill(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = str(tmp_path / "state")
     first = shell.sheet("--state", state, "--edge-device", "press-3:line=a")
+    hub = hub_of(first, monkeypatch)
+    hub.create_configuration(deployment(first, "base", "tags.line='a'", 10))
     authority = Path(first["ca_file"]).read_bytes()
     shell.started[0].kill()
     shell.started[0].wait(TIMEOUT_S)
@@ -171,6 +173,8 @@ def test_kept_world_has_the_same_connection_string_and_ca_after_a_kill(
     }
     assert Path(second["ca_file"]).read_bytes() == authority
     assert [each["name"] for each in second["devices"]] == ["press-3"]
+    assert [each.id for each in hub.get_configurations()] == ["base"]
+    wait_until(lambda: shell.ask("status")["devices"][0]["applied"] == ["base"])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -237,15 +241,11 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 def test_refused_command_is_exit_code_1(shell: Shell) -> None:
-    shell.sheet()
+    sheet = shell.sheet()
     code, out, errors = shell.run("quirk", "slow-twin", "--device", "nobody")
     assert (code, out) == (1, "")
     assert "no IoT Edge device 'nobody' runs here; rule: one of station-1" in errors
-
-
-def test_control_socket_is_for_its_owner_only(shell: Shell) -> None:
-    sheet = shell.sheet()
-    assert Path(sheet["control_socket"]).stat().st_mode & 0o077 == 0
+    assert Path(sheet["control_socket"]).stat().st_mode & 0o077 == 0, "for its owner only"
 
 
 def test_every_command_has_an_example() -> None:
