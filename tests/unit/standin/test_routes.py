@@ -150,6 +150,7 @@ def test_comment_is_passed_over() -> None:
         ("FROM /a WHERE a = 'x' b INTO $upstream", "expected an operator or INTO, not 'b'"),
         ("FROM /a WHERE temp > 100 INTO $upstream", "as_number makes it a number"),
         ("FROM /a INTO BrokeredEndpoint('/modules/m/inputs')", "rule: /modules/m/inputs/i"),
+        ("FROM /a INTO BrokeredEndpoint('/modules/m/inputs/i/j')", "rule: /modules/m/inputs/i"),
         ("FROM /a INTO Other('/modules/m/inputs/i')", "expected .upstream"),
         ("FROM /a WHERE " + "(" * 200 + "1 INTO $upstream", "nested too deep; rule: 100 at most"),
         ("FROM /" + "a" * 40_000, "40006 characters; rule: 32768 at most"),
@@ -213,6 +214,7 @@ def test_endpoint_gets_a_message_once_at_the_best_priority() -> None:
         {
             "default": f"FROM /messages/* {SINK}",
             "best": {"route": f"FROM /messages/modules/a/* {SINK}", "priority": 1},
+            "as good": {"route": f"FROM /messages/* {SINK}", "priority": 1},
             "other": {"route": f"FROM /messages/modules/b/* {SINK}", "priority": 0},
             "cloud": "FROM /messages/* INTO $upstream",
         }

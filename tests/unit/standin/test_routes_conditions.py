@@ -218,7 +218,7 @@ def test_logic_has_three_values(condition: str, expected: str) -> None:
     ],
 )
 def test_kinds_that_do_not_fit_are_refused(condition: str) -> None:
-    with pytest.raises(RouteSyntaxError, match="does not take"):
+    with pytest.raises(RouteSyntaxError, match=r"does not take|cannot compare"):
         compile_condition(condition)
 
 
@@ -243,6 +243,7 @@ def test_function_refuses_a_wrong_number_of_arguments(name: str) -> None:
         "index_of(kind, 'x') = -1",
         "upper('straße') = 'STRAßE'",
         "lower('ÄΣ') = 'äσ'",
+        "upper('ᾳıǰ') = 'ᾼıǰ'",
         "'\uffff' > '\U0001f600'",
         "concat('a', kind, empty) = 'apart'",
         "starts_with(kind, '') and ends_with(kind, 'rt') and contains(kind, 'ar')",
@@ -269,6 +270,7 @@ def test_texts_are_texts_of_dotnet(condition: str) -> None:
     [
         "1 / 0 > power(10, 300)",
         "-1 / 0 = power(0, -1) * -1",
+        "1 / -0 = -1 / 0",
         "not is_defined(0 / 0)",
         "not is_defined(power(-8, 0.5))",
         "power(-10, 401) = -1 / 0",
@@ -327,6 +329,7 @@ def test_text_that_is_no_number_to_dotnet_is_none(text: str) -> None:
         ("$body.deep.list[1].x = 'y'", "True"),
         ("$body.deep.list[2] = null", "True"),
         ("$body.deep.one.* = 7", "True"),
+        ("$body.$.deep.one.leaf = 7", "True"),
         ("$body.deep = 1", "Undefined"),
         ("$body.time = '2026-11-22T10:00:00Z'", "Undefined"),
         ("$body.missing = null and $body.nothing = null", "True"),

@@ -20,7 +20,7 @@ from taktgate.standin.azure.edgehub.routes.functions import (
 )
 from taktgate.standin.azure.edgehub.routes.lexer import Token, TokenKind, TokenStream
 from taktgate.standin.azure.edgehub.routes.message import MessageFacts
-from taktgate.standin.azure.edgehub.routes.operators import BINARY, UNARY
+from taktgate.standin.azure.edgehub.routes.operators import BINARY, COMPARISONS, UNARY
 from taktgate.standin.azure.edgehub.routes.syntax import (
     Binary,
     Call,
@@ -223,10 +223,13 @@ class _Compiler:
 
 
 def _misfit(token: Token, left: Kind, right: Kind) -> str:
-    hint = " (a property is a string: as_number makes it a number)"
-    is_number_wanted = {left, right} == {Kind.STRING, Kind.NUMBER}
-    reason = f"{token.text.upper()} does not take {left.value} and {right.value}"
-    return reason + hint if is_number_wanted else reason
+    if token.operator in COMPARISONS:
+        reason = f"cannot compare {left.value} with {right.value}"
+    else:
+        reason = f"{token.text.upper()} does not take {left.value} and {right.value}"
+    if {left, right} != {Kind.STRING, Kind.NUMBER}:
+        return reason
+    return f"{reason} (a property is text: as_number makes it a number)"
 
 
 def _runner(first: Evaluate, steps: list[tuple[Callable[[Any, Any], Any], Evaluate]]) -> Evaluate:

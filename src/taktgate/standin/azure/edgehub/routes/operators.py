@@ -252,6 +252,15 @@ _OR: Final = {
     (Kind.QUERY, Kind.NULL): Operation(Kind.BOOL, lambda _left, _right: UNDEFINED),
 }
 _NOT_EQUAL: Final = _comparisons(operator.ne)
+COMPARISONS: Final[Mapping[str, Table]] = {
+    "<": _comparisons(operator.lt),
+    "<=": _comparisons(operator.le),
+    ">": _comparisons(operator.gt),
+    ">=": _comparisons(operator.ge),
+    "=": _comparisons(operator.eq),
+    "!=": _NOT_EQUAL,
+    "<>": _NOT_EQUAL,
+}
 
 BINARY: Final[Mapping[str, Table]] = {
     "*": _arithmetic(operator.mul),
@@ -264,13 +273,7 @@ BINARY: Final[Mapping[str, Table]] = {
         (Kind.STRING, Kind.STRING): Operation(Kind.STRING, concatenation),
         **_with_body((Kind.STRING,), Operation(Kind.STRING, _of_body_texts)),
     },
-    "<": _comparisons(operator.lt),
-    "<=": _comparisons(operator.le),
-    ">": _comparisons(operator.gt),
-    ">=": _comparisons(operator.ge),
-    "=": _comparisons(operator.eq),
-    "!=": _NOT_EQUAL,
-    "<>": _NOT_EQUAL,
+    **COMPARISONS,
     "and": _AND,
     "or": _OR,
     "??": {

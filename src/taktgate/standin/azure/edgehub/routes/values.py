@@ -23,7 +23,7 @@ from typing import Any, Final, Literal, TypeAlias
 class Kind(Enum):
     """The type of an expression, known when it is compiled."""
 
-    STRING = "string"
+    STRING = "text"
     NUMBER = "number"
     BOOL = "bool"
     NULL = "null"
