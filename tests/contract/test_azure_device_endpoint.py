@@ -480,12 +480,17 @@ def test_retained_message_is_passed_on_and_marked(world: CloudThread) -> None:
     assert (telemetry.payload, telemetry.properties) == (b"r", {"n": "1", "mqtt-retain": "true"})
 
 
-def test_refused_twin_request_is_answered_as_azure_shapes_errors(world: CloudThread) -> None:
+@pytest.mark.parametrize(
+    "patch", [b"[1]", b"{", b'{"a.b": 1}', b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a": [null]}']
+)
+def test_refused_report_is_answered_as_azure_shapes_errors(
+    world: CloudThread, patch: bytes
+) -> None:
     with raw_client(world) as peer:
         peer.receive()
         peer.send(codec.Subscribe(packet_id=1, filters=((topics.TWIN_RESPONSES, 0),)))
         peer.receive()
-        peer.send(codec.Publish(topic=topics.reported_patch_topic("7"), payload=b"[1]"))
+        peer.send(codec.Publish(topic=topics.reported_patch_topic("7"), payload=patch))
         answer = peer.receive()
     assert isinstance(answer, codec.Publish)
     assert topics.parse_notice(answer.topic) == topics.TwinAnswer(request_id="7", status=400)

@@ -7,6 +7,7 @@ AzureStandInError
 ├── QuerySyntaxError       a twin query or target condition does not parse
 ├── ManifestError          a deployment or module manifest breaks a rule
 ├── TwinLimitError         a twin document breaks one of Azure's limits
+├── TooManyFilesError      the operating system does not allow as many connections as wanted
 ├── UpstreamOfflineError   the device cannot reach the hub
 ├── QuirkError             a quirk is unknown or its number is out of range
 ├── WorldSetupError        a world cannot be set up as asked
@@ -63,6 +64,10 @@ class ManifestError(AzureStandInError):
 
 class TwinLimitError(AzureStandInError):
     """A twin document breaks one of Azure's limits."""
+
+
+class TooManyFilesError(AzureStandInError):
+    """The operating system does not allow this process as many open files as wanted."""
 
 
 class UpstreamOfflineError(AzureStandInError):

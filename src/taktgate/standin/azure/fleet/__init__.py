@@ -17,6 +17,7 @@ the twins say what they would say.
 | `module_client`   | keeps a module connected and its twin up to date                           |
 | `device`          | a device: its modules, what they tell each other, what runs                |
 | `fleet`           | all of them, and their figures                                             |
+| `open_files`      | room for their connections                                                 |
 
-The behaviours are pure; time and the network lie in the last four files.
+The behaviours are pure; time and the network lie in the files from `hub_line` on.
 """

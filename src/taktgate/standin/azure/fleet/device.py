@@ -60,6 +60,9 @@ class Surroundings:
 class LightDevice:
     """A device that runs from `start` to `stop`."""
 
+    MODULES = (EDGE_AGENT, EDGE_HUB, MODEL_STAGER, INFERENCE)
+    """The modules that behave, and have a connection while they run."""
+
     def __init__(self, name: str, world: Surroundings) -> None:
         self.name = name
         self._world = world
@@ -70,12 +73,10 @@ class LightDevice:
         self._is_stopped = False
         self.connected = asyncio.Event()
         """Set once edgeAgent has connected and read its twin."""
-        self._new: Mapping[str, Callable[[], LightModule]] = {
-            EDGE_AGENT: lambda: self._agent,
-            EDGE_HUB: LightEdgeHub,
-            MODEL_STAGER: self._new_stager,
-            INFERENCE: self._new_inference,
-        }
+        makers = (lambda: self._agent, LightEdgeHub, self._new_stager, self._new_inference)
+        self._new: Mapping[str, Callable[[], LightModule]] = dict(
+            zip(self.MODULES, makers, strict=True)
+        )
 
     @property
     def is_connected(self) -> bool:

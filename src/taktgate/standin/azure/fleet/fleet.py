@@ -16,12 +16,15 @@ from taktgate.standin.azure.fleet import inference
 from taktgate.standin.azure.fleet.device import FleetObserver, LightDevice, Surroundings
 from taktgate.standin.azure.fleet.faults import Faults
 from taktgate.standin.azure.fleet.module_client import TOKEN_LIFETIME_S, HubPlace
+from taktgate.standin.azure.fleet.open_files import allow_open_files
 from taktgate.standin.azure.fleet.pace import Pace
 from taktgate.standin.azure.json_types import JsonObject
 
 log = logging.getLogger(__name__)
 
 CONNECTING_AT_A_TIME = 32
+FILES_FOR_EACH = 2
+"""Both ends of a connection are here, as the hub is in this process too."""
 START_TIMEOUT_S = 300.0
 
 
@@ -113,7 +116,9 @@ class Fleet:
 
         Raises:
             TimeoutError: Some have not.
+            TooManyFilesError: The operating system does not allow so many connections.
         """
+        allow_open_files(len(self._devices) * len(LightDevice.MODULES) * FILES_FOR_EACH)
         for device in self._devices.values():
             device.start()
         try:

@@ -175,8 +175,8 @@ class ModuleClient:
         place, client_id = self._place, f"{self._device}/{self._module}"
         resource = f"{place.hostname}/devices/{self._device}/modules/{self._module}"
         lifetime_s = place.token_lifetime_s
-        # Before the token expires, and not all at the same time.
-        renewal_s = lifetime_s * (0.75 + 0.2 * chance(client_id, self._failures))
+        # Before the token expires (its time is cut to whole seconds), and not all at once.
+        renewal_s = (lifetime_s - 1) * (0.75 + 0.2 * chance(client_id))
         self._timers["renewal"] = asyncio.get_running_loop().call_later(renewal_s, self._renew)
         return codec.Connect(
             client_id=client_id,

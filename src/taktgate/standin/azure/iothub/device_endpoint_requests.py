@@ -81,7 +81,7 @@ class ClientRequests:
     def _patch_reported(self, session: ClientSession, request_id: str, payload: bytes) -> None:
         try:
             version = self._checked_patch(session, payload)
-        except (MqttProtocolError, TwinLimitError) as error:
+        except (MqttProtocolError, TwinLimitError, RecursionError) as error:
             _refuse(session, request_id, HubRequestError(400, "ArgumentInvalid", str(error)))
         except HubRequestError as error:
             _refuse(session, request_id, error)
