@@ -88,6 +88,16 @@ class TargetSet:
         return other is not None and (self is other or self.modules == other.modules)
 
     @cached_property
+    def excess(self) -> str | None:
+        """What is wrong with the size of a module's whole document, if something is."""
+        for module, target in self.modules.items():
+            try:
+                twin_limits.check_size(target.desired, f"{module}.{DESIRED}")
+            except TwinLimitError as error:
+                return str(error)
+        return None
+
+    @cached_property
     def digest(self) -> str:
         """A name for the content, by which it is stored once for all devices."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
@@ -207,7 +217,7 @@ def _is_owned(name: str, *targets: ModuleTarget) -> bool:
 
 def _scoped(value: Any, path: Path, *targets: ModuleTarget) -> Any:
     """Return *value* without what lies beside the sub-paths of *targets*."""
-    if any(path in target.paths for target in targets) or not isinstance(value, Mapping):
+    if any(path in target.paths for target in targets) or not isinstance(value, dict):
         return value
     inside = {each for target in targets for each in target.paths if each[: len(path)] == path}
     return {

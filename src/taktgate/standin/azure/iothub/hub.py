@@ -1,6 +1,5 @@
 """IoT Hub without I/O: identities, twins, deployments, queries and direct methods."""
 
-import asyncio
 import base64
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +9,12 @@ from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.clock import Clock, Timer, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult, Telemetry, TwinProperties
 from taktgate.standin.azure.errors import HubRequestError, ManifestError
-from taktgate.standin.azure.iothub import bodies, device_management, twin_limits
+from taktgate.standin.azure.iothub import (
+    bodies,
+    device_management,
+    direct_methods,
+    twin_limits,
+)
 from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
 from taktgate.standin.azure.iothub.configurations import (
     MAX_DEPLOYMENTS,
@@ -31,7 +35,6 @@ from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard, System
 
 TELEMETRY_KEPT = 100_000
-CONNECT_POLL_S = 0.05
 
 
 class IotHub:
@@ -260,16 +263,7 @@ class IotHub:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
         self.registry.identity(device, module)
-        link = self.link(device)
-        waits_until = self.clock.now() + call.connect_timeout_s
-        while link.method_target is None or not link.is_online:
-            if self.clock.now() >= waits_until:
-                raise _not_online()
-            await asyncio.sleep(CONNECT_POLL_S)
-        try:
-            return await link.method_target.invoke(module or "", call)
-        except HubRequestError as error:
-            raise (_not_online() if error.status == 404 else error) from error
+        return await direct_methods.invoke(self.link(device), module, call, self.clock)
 
     def module_key(self, device: str, module: str | None) -> bytes | None:
         """Return the primary key of a module (of the device for None), or None if it is unknown."""
@@ -413,13 +407,3 @@ class IotHub:
                 for each in changed.values()
             )
             self._store.save(changed=rows, removed=removed)
-
-
-def _not_online() -> HubRequestError:
-    return HubRequestError(
-        404,
-        "DeviceNotOnline",
-        "The operation failed because the requested device isn't online or hasn't registered the "
-        "direct method callback. To learn more, see https://aka.ms/iothub404103",
-        number=404103,
-    )
