@@ -25,11 +25,11 @@ def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             current = merged.get(name)
-            merged[name] = merge(current if isinstance(current, Mapping) else {}, value)
+            merged[name] = merge(current if isinstance(current, dict) else {}, value)
         else:
-            merged[name] = copy.deepcopy(value)
+            merged[name] = _copied(value)
     return merged
 
 
@@ -38,10 +38,10 @@ def merge_patches(older: Mapping[str, Any], newer: Mapping[str, Any]) -> JsonObj
     merged = dict(older)
     for name, value in newer.items():
         current = merged.get(name)
-        if isinstance(value, Mapping) and isinstance(current, Mapping):
+        if isinstance(value, dict) and isinstance(current, dict):
             merged[name] = merge_patches(current, value)
         else:
-            merged[name] = copy.deepcopy(value)
+            merged[name] = _copied(value)
     return merged
 
 
@@ -50,12 +50,16 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> JsonObject:
     patch: JsonObject = {name: None for name in old if name not in new}
     for name, value in new.items():
         current = old.get(name)
-        if isinstance(value, Mapping) and isinstance(current, Mapping):
+        if isinstance(value, dict) and isinstance(current, dict):
             if nested := difference(current, value):
                 patch[name] = nested
         elif name not in old or current != value or type(current) is not type(value):
-            patch[name] = copy.deepcopy(value)
+            patch[name] = _copied(value)
     return patch
+
+
+def _copied(value: Any) -> Any:
+    return copy.deepcopy(value) if isinstance(value, (dict, list)) else value
 
 
 def check_limits(document: Mapping[str, Any], *, allow_edge_names: bool = False) -> None:

@@ -88,6 +88,16 @@ class TargetSet:
         return other is not None and (self is other or self.modules == other.modules)
 
     @cached_property
+    def excess(self) -> str | None:
+        """What is wrong with the size of a module's whole document, if something is."""
+        for module, target in self.modules.items():
+            try:
+                twin_limits.check_size(target.desired, f"{module}.{DESIRED}")
+            except TwinLimitError as error:
+                return str(error)
+        return None
+
+    @cached_property
     def digest(self) -> str:
         """A name for the content, by which it is stored once for all devices."""
         return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()
@@ -196,25 +206,33 @@ def patch_for(
     before = previous or ModuleTarget()
     if wanted.is_whole or before.is_whole:
         return twin_documents.difference(current, wanted.desired)
-    owned = {name: current[name] for name in current if _is_owned(name, wanted, before)}
-    scoped = {name: _scoped(owned[name], (name,), wanted, before) for name in owned}
-    return twin_documents.difference(scoped, wanted.desired)
+    return _patch_of_paths(current, wanted.desired, wanted.paths | before.paths, ())
 
 
-def _is_owned(name: str, *targets: ModuleTarget) -> bool:
-    return any(path[0] == name for target in targets for path in target.paths)
+def _patch_of_paths(
+    current: Mapping[str, Any], wanted: Mapping[str, Any], owned: frozenset[Path], place: Path
+) -> JsonObject:
+    """Return the patch of the *owned* sub-paths below *place*; nothing beside them is touched."""
+    patch: JsonObject = {}
+    for name in sorted({path[len(place)] for path in owned if path[: len(place)] == place}):
+        here = (*place, name)
+        if here in owned:
+            has, wants = name in current, name in wanted
+            patch |= twin_documents.difference(
+                {name: current[name]} if has else {}, {name: wanted[name]} if wants else {}
+            )
+            continue
+        deeper = frozenset(path for path in owned if path[: len(here)] == here)
+        nested = _patch_of_paths(
+            _object(current.get(name)), _object(wanted.get(name)), deeper, here
+        )
+        if nested:
+            patch[name] = nested
+    return patch
 
 
-def _scoped(value: Any, path: Path, *targets: ModuleTarget) -> Any:
-    """Return *value* without what lies beside the sub-paths of *targets*."""
-    if any(path in target.paths for target in targets) or not isinstance(value, Mapping):
-        return value
-    inside = {each for target in targets for each in target.paths if each[: len(path)] == path}
-    return {
-        name: _scoped(nested, (*path, name), *targets)
-        for name, nested in value.items()
-        if any(each[len(path)] == name for each in inside)
-    }
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}
 
 
 def _apply(target: ModuleTarget, key: str, value: Any) -> ModuleTarget:
@@ -232,8 +250,7 @@ def _apply(target: ModuleTarget, key: str, value: Any) -> ModuleTarget:
 def _with(document: Mapping[str, Any], path: Path, value: Any) -> JsonObject:
     name, *rest = path
     if rest:
-        nested = document.get(name)
-        value = _with(nested if isinstance(nested, dict) else {}, tuple(rest), value)
+        value = _with(_object(document.get(name)), tuple(rest), value)
     return {**document, name: value}
 
 

@@ -129,17 +129,20 @@ class DeploymentEvaluator:
         Raises:
             TwinLimitError: A module's desired properties would be too large.
         """
+        if targets.excess is not None:
+            raise TwinLimitError(targets.excess)
         patches = {}
         for module in {**previous.modules, **targets.modules}:
             identity = record.modules.get(module)
             current = identity.desired if identity is not None else {}
-            patch = device_management.patch_for(
-                targets.modules.get(module), previous.modules.get(module), current
-            )
-            if patch:
+            target = targets.modules.get(module)
+            patch = device_management.patch_for(target, previous.modules.get(module), current)
+            if not patch:
+                continue
+            if target is None or not target.is_whole:
                 merged = twin_documents.merge(current, patch)
                 twin_limits.check_size(merged, f"{module}.properties.desired")
-                patches[module] = patch
+            patches[module] = patch
         return _Plan(targets=targets, patches=patches)
 
     def _carry_out(self, record: DeviceRecord, plan: _Plan) -> None:

@@ -1,6 +1,5 @@
 """IoT Hub without I/O: identities, twins, deployments, queries and direct methods."""
 
-import asyncio
 import base64
 from collections import deque
 from collections.abc import Callable
@@ -16,7 +15,12 @@ from taktgate.standin.azure.device_link import (
     TwinProperties,
 )
 from taktgate.standin.azure.errors import HubRequestError, ManifestError
-from taktgate.standin.azure.iothub import bodies, device_management, twin_limits
+from taktgate.standin.azure.iothub import (
+    bodies,
+    device_management,
+    direct_methods,
+    twin_limits,
+)
 from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
 from taktgate.standin.azure.iothub.configurations import (
     MAX_DEPLOYMENTS,
@@ -37,7 +41,6 @@ from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard, System
 
 TELEMETRY_KEPT = 100_000
-CONNECT_POLL_S = 0.05
 
 
 class IotHub:
@@ -275,16 +278,7 @@ class IotHub:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
         self.registry.identity(device, module or None)
-        link = self.link(device)
-        waits_until = self.clock.now() + call.connect_timeout_s
-        while not link.is_connected(module or ITSELF):
-            if self.clock.now() >= waits_until:
-                raise _not_online()
-            await asyncio.sleep(CONNECT_POLL_S)
-        try:
-            return await link.invoke(module or ITSELF, call)
-        except HubRequestError as error:
-            raise (_not_online() if error.status == 404 else error) from error
+        return await direct_methods.invoke(self.link(device), module or None, call, self.clock)
 
     def module_key(self, device: str, module: str | None) -> bytes | None:
         """Return the primary key of a module (of the device for None), or None if it is unknown."""
@@ -428,13 +422,3 @@ class IotHub:
                 for each in changed.values()
             )
             self._store.save(changed=rows, removed=removed)
-
-
-def _not_online() -> HubRequestError:
-    return HubRequestError(
-        404,
-        "DeviceNotOnline",
-        "The operation failed because the requested device isn't online or hasn't registered the "
-        "direct method callback. To learn more, see https://aka.ms/iothub404103",
-        number=404103,
-    )

@@ -69,23 +69,29 @@ class Queries:
 
     def runner(self) -> Callable[[str], list[JsonObject]]:
         """Return a function that runs queries on the twins as they are now, read once for all."""
-        twins: dict[Source, Numbered] = {}
+        twins: dict[tuple[Source, str | None], Numbered] = {}
 
         def run(text: str) -> list[JsonObject]:
             query = _parsed(text)
-            if query.source not in twins:
-                twins[query.source] = self._twins(query.source)
-            return query.page(twins[query.source], Place(), limit=None)[0]
+            key = query.source, query.where.module if query.where is not None else None
+            if key not in twins:
+                twins[key] = self._twins(*key)
+            return query.page(twins[key], Place(), limit=None)[0]
 
         return run
 
-    def _twins(self, source: Source) -> Numbered:
+    def _twins(self, source: Source, module: str | None = None) -> Numbered:
+        """Return the twins of a collection, of all modules or of those with one id."""
         if source == "devices":
             records = self._registry.devices()
             return [(each.identity.number, each.identity.twin_document()) for each in records]
         if source == "devices.jobs":
             return []
-        found = (each for each in self._registry.identities() if each.module_id is not None)
+        found = (
+            each
+            for each in self._registry.identities()
+            if each.module_id is not None and module in (None, each.module_id)
+        )
         ordered = sorted(found, key=lambda each: each.number)
         return [(each.number, each.twin_document()) for each in ordered]
 

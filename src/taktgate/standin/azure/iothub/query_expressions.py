@@ -56,6 +56,8 @@ class Reader:
     """What a name may begin with to say which collection it is of: `devices` or an alias."""
     names: set[tuple[str, ...]] = field(default_factory=set)
     """The paths that conditions have asked for so far."""
+    required: dict[tuple[str, ...], Any] = field(default_factory=dict)
+    """What a document must hold at a path for the condition to be true, as far as is plain."""
     _tokens: list[Token] = field(init=False)
     _at: int = 0
     _depth: int = 0
@@ -185,10 +187,13 @@ class Reader:
         self._depth += 1
         if self._depth > MAX_NESTING:
             raise self.refuse(f"rule: at most {MAX_NESTING} levels of brackets and negations")
+        required = dict(self.required)
         terms = [self._conjunction()]
         while self.take_word("or"):
             terms.append(self._conjunction())
         self._depth -= 1
+        if self._depth or len(terms) > 1:
+            self.required = required
         if len(terms) == 1:
             return terms[0]
         return lambda document: _defined(
@@ -209,9 +214,11 @@ class Reader:
         negations = 0
         while self.take_word("not"):
             negations += 1
+        required = dict(self.required)
         inner = self._comparison()
         if not negations:
             return inner
+        self.required = required
         is_odd = negations % 2 == 1
 
         def evaluate(document: Mapping[str, Any]) -> Any:
@@ -221,6 +228,7 @@ class Reader:
         return evaluate
 
     def _comparison(self) -> Evaluate:
+        self._note_requirement()
         left = self._sum()
         if word := self.take_word("in", "nin"):
             return _membership(left, self._list(), is_wanted=word == "in")
@@ -230,6 +238,16 @@ class Reader:
         self._at += 1
         right, compare = self._sum(), values.COMPARISONS[token.text]
         return lambda document: _defined(values.compared(compare, left(document), right(document)))
+
+    def _note_requirement(self) -> None:
+        """Note `name = 'text'` if it is next and whole."""
+        next_ones = self._tokens[self._at : self._at + 4]
+        kinds = [token.kind for token in next_ones[:3]]
+        if kinds != [Kind.NAME, Kind.OPERATOR, Kind.TEXT] or next_ones[1].text != "=":
+            return
+        if len(next_ones) < 4 or next_ones[3].text.lower() in ("and", "group", "order", ")"):
+            path = self.resolved(next_ones[0].text)
+            self.required[path] = text_of(next_ones[2])
 
     def _sum(self) -> Evaluate:
         return self._chain(self._product, "+-")

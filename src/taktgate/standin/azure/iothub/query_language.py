@@ -34,6 +34,8 @@ class Condition:
     _evaluate: Evaluate
     names: frozenset[str]
     """The dotted paths that it asks for."""
+    module: str | None = None
+    """The one module id that it can be true for, if it says so plainly."""
 
     def matches(self, document: Mapping[str, Any]) -> bool:
         """Tell whether the condition is true for *document*."""
@@ -306,7 +308,8 @@ def _check_columns(query: Query, reader: Reader) -> None:
 
 def _condition(reader: Reader, text: str) -> Condition:
     evaluate = reader.condition()
-    return Condition(text.strip(), evaluate, frozenset(".".join(path) for path in reader.names))
+    names = frozenset(".".join(path) for path in reader.names)
+    return Condition(text.strip(), evaluate, names, reader.required.get(("moduleId",)))
 
 
 def _aggregate(column: Column, members: Sequence[JsonObject]) -> Any:

@@ -32,6 +32,13 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _EQUALITY = (operator.eq, operator.ne)
+_PRIMITIVES: Mapping[type, Primitive] = {
+    str: "text",
+    int: "number",
+    float: "number",
+    bool: "bool",
+    type(None): "null",
+}
 ARITHMETIC: Mapping[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -45,9 +52,9 @@ def look_up(document: Mapping[str, Any], parts: Sequence[str]) -> Any:
     """Return the value at a path of *document*, or MISSING."""
     value: Any = document
     for name in parts:
-        if not isinstance(value, dict) or name not in value:
+        if type(value) is not dict:
             return MISSING
-        value = value[name]
+        value = value.get(name, MISSING)
     return value
 
 
@@ -123,13 +130,7 @@ class Function:
 
 
 def _primitive(value: Any) -> Primitive | None:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "text" if isinstance(value, str) else None
+    return _PRIMITIVES.get(type(value))
 
 
 def _known(test: Callable[[Any], bool]) -> Callable[[Any], bool]:

@@ -50,7 +50,9 @@ def check_size(value: Mapping[str, Any], section: str) -> None:
 
 def size_of(value: Any) -> int:
     """Return how many bytes the hub counts for *value*."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        return _text_size(value)
+    if isinstance(value, dict):
         return sum(_text_size(key) + size_of(nested) for key, nested in value.items())
     if isinstance(value, list):
         return sum(size_of(each) for each in value)
@@ -58,7 +60,7 @@ def size_of(value: Any) -> int:
         return BOOL_BYTES
     if isinstance(value, (int, float)):
         return NUMBER_BYTES
-    return _text_size(value) if isinstance(value, str) else 0
+    return 0
 
 
 def _text_size(text: str) -> int:
@@ -83,7 +85,7 @@ def _check_object(value: Mapping[str, Any], path: str, *, depth: int, has_free_k
 
 
 def _check_value(value: Any, path: str, *, depth: int, has_free_keys: bool) -> None:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         _check_object(value, path, depth=depth + 1, has_free_keys=has_free_keys)
     elif isinstance(value, list):
         _check_array(value, path, depth=depth, has_free_keys=has_free_keys)

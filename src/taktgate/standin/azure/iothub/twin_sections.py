@@ -60,7 +60,7 @@ def _stamped(
     for name, value in patch.items():
         if value is None:
             stamped.pop(name, None)
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             stamped[name] = _stamped(metadata.get(name) or {}, value, stamp)
         else:
             stamped[name] = dict(stamp)
