@@ -5,63 +5,48 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from tests.unit.standin.docker_engine_bench import DIGEST, FakeEngine
+from tests.contract.edgeagent_station import (
+    DEVICE,
+    a_world,
+    add_device,
+    deploy,
+    invoke,
+    last_status,
+    module,
+    probe,
+    probe_images,
+    reported,
+    started,
+    wait_for,
+)
 
-from taktgate.standin.azure.device_link import MethodResult
-from taktgate.standin.azure.edgeagent.agent import EdgeAgent, EdgeAgentSettings
-from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
-from taktgate.standin.azure.edgeagent.errors import EngineUnreachableError
 from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
-DEVICE = "station-1"
-TIMEOUT_S = 10.0
-PROBE = """
-import json, os, signal, sys, time
-from pathlib import Path
 
-Path(os.environ["PROBE_DIR"], "environment.json").write_text(json.dumps(dict(os.environ)))
-if os.environ.get("PROBE_EXIT"):
-    print("plain")
-    print("<3> broken", file=sys.stderr)
-    sys.exit(int(os.environ["PROBE_EXIT"]))
-if os.environ.get("PROBE_STUBBORN"):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.environ.get("PROBE_CHILD"):
-    os.fork()
-print("probe runs", flush=True)
-while True:
-    time.sleep(0.1)
-"""
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[tuple[CloudThread, LoopbackNetwork]]:
+    with a_world(tmp_path) as station:
+        yield station
 
 
 @pytest.fixture
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture
-def world(tmp_path: Path, network: LoopbackNetwork) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path / "cloud", address=network.address(1)) as world:
-        yield world
+def world(station: tuple[CloudThread, LoopbackNetwork]) -> CloudThread:
+    return station[0]
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> ProcessImages:
-    script = tmp_path / "probe.py"
-    script.write_text(PROBE)
-    return ProcessImages(commands={"probe": [sys.executable, "-S", str(script)]})
+    return probe_images(tmp_path)
 
 
 @pytest.fixture
@@ -71,91 +56,9 @@ def events() -> list[ModuleEvent]:
 
 @pytest.fixture
 def device(
-    world: CloudThread, network: LoopbackNetwork, images: ProcessImages, events: list[ModuleEvent]
+    station: tuple[CloudThread, LoopbackNetwork], images: ProcessImages, events: list[ModuleEvent]
 ) -> LocalDevice:
-    return add_device(world, network, images, events.append)
-
-
-def add_device(
-    world: CloudThread,
-    network: LoopbackNetwork,
-    images: ProcessImages,
-    on_event: Callable[[ModuleEvent], None],
-) -> LocalDevice:
-    return world.run(
-        world.cloud.add_device(
-            DEVICE,
-            gateway=network.address(2),
-            images=images,
-            environment={"probe": {"EXTRA": "1"}},
-            on_event=on_event,
-            restart_backoff_s=0.05,
-            stop_grace_s=0.5,
-        )
-    )
-
-
-def probe(
-    env: Mapping[str, str] | None = None,
-    *,
-    policy: str = "always",
-    status: str = "running",
-    image: str = "registry.example.io/line/probe:1.2.0-amd64",
-) -> dict[str, Any]:
-    options = {
-        "Env": ["FROM_OPTIONS=yes"],
-        "HostConfig": {"Binds": ["state:/var/lib/probe:rw"], "Tmpfs": {"/tmp": "size=1m"}},
-    }
-    text = json.dumps(options)
-    return {
-        "version": "1.0",
-        "type": "docker",
-        "status": status,
-        "restartPolicy": policy,
-        "startupOrder": 1,
-        "settings": {
-            "image": image,
-            "createOptions": text[:40],
-            "createOptions01": text[40:],
-        },
-        "env": {
-            name: {"value": value}
-            for name, value in {"PROBE_DIR": "/var/lib/probe", **(env or {})}.items()
-        },
-    }
-
-
-def deploy(world: CloudThread, modules: dict[str, Any], *, mode: str = "NonBlocking") -> None:
-    env = {"ModuleUpdateMode": {"value": mode}}
-    own = {"type": "docker", "settings": {"image": "agent:1.6"}, "env": env}
-    system = {"edgeAgent": own}
-    agent = {"schemaVersion": "1.1", "runtime": {}, "systemModules": system, "modules": modules}
-    content = {"$edgeAgent": {"properties.desired": agent}}
-    world.call(world.cloud.hub.apply_content, DEVICE, content)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
-    return found
-
-
-def started(events: list[ModuleEvent]) -> list[ModuleEvent]:
-    return [event for event in events if event.kind is ModuleEventKind.STARTED]
-
-
-def reported(world: CloudThread) -> dict[str, Any]:
-    return dict(world.cloud.hub.identity(DEVICE, "$edgeAgent").reported)
-
-
-def last_status(world: CloudThread) -> dict[str, Any]:
-    return dict(reported(world).get("lastDesiredStatus") or {"code": 0})
-
-
-def module(world: CloudThread, name: str = "probe") -> dict[str, Any]:
-    return dict(reported(world).get("modules", {}).get(name, {}))
+    return add_device(*station, images, events.append)
 
 
 def test_module_gets_exactly_its_environment(
@@ -262,78 +165,6 @@ def test_deployment_that_breaks_the_schema_changes_nothing(
     assert device.edgeagent.modules["probe"].status == "running"
 
 
-def test_image_that_cannot_be_pulled_fails_only_its_own_module(
-    world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
-) -> None:
-    deploy(world, {"probe": probe(), "other": probe(image="nobody:1")})
-    status = wait_for(lambda: (s := last_status(world))["code"] == 500 and s["description"])
-    assert "Could not pull image nobody:1" in status
-    wait_for(lambda: module(world).get("runtimeStatus") == "running")
-    deploy(world, {"probe": probe()})
-    wait_for(lambda: last_status(world)["code"] == 200)
-    assert len(started(events)) == 1
-
-
-def test_failed_pull_is_repaired_by_a_later_attempt(
-    world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
-) -> None:
-    world.call(device.edgeagent.quirks.turn_on, "fail-pull", 2)
-    deploy(world, {"probe": probe()})
-    wait_for(lambda: last_status(world)["code"] == 500)
-    wait_for(lambda: last_status(world)["code"] == 200)
-    assert module(world)["runtimeStatus"] == "running"
-
-
-@pytest.mark.parametrize(("mode", "is_there"), [("NonBlocking", False), ("WaitForAllPulls", True)])
-def test_update_mode_decides_what_is_there_when_the_first_module_stops(
-    world: CloudThread, network: LoopbackNetwork, images: ProcessImages, mode: str, is_there: bool
-) -> None:
-    events: list[ModuleEvent] = []
-    pulled_at_stop: list[str] = []
-
-    def take_note(event: ModuleEvent) -> None:
-        events.append(event)
-        if event.kind is ModuleEventKind.STOPPED:
-            pulled_at_stop.append((device.directory / "images.json").read_text())
-
-    device = add_device(world, network, images, take_note)
-    deploy(world, {"a": probe(image="probe:1"), "b": probe(image="probe:1")}, mode=mode)
-    wait_for(lambda: len(started(events)) == 2)
-    world.call(device.edgeagent.quirks.turn_on, "slow-pull", 0.1)
-    deploy(world, {"a": probe(image="probe:2"), "b": probe(image="probe:3")}, mode=mode)
-    wait_for(lambda: len(started(events)) == 4)
-    assert ("probe:3" in pulled_at_stop[0]) is is_there
-
-
-def test_started_offline_the_last_good_deployment_runs(
-    world: CloudThread, device: LocalDevice, images: ProcessImages, events: list[ModuleEvent]
-) -> None:
-    deploy(world, {"probe": probe()})
-    wait_for(lambda: started(events))
-    wait_for(lambda: last_status(world)["code"] == 200)
-    world.run(device.edgeagent.stop())
-    assert last_status(world) == {"code": 406, "description": "Agent is not running"}
-    world.call(device.set_online, False)
-    settings = EdgeAgentSettings(
-        images=images, directory=device.directory, on_event=events.append, stop_grace_s=0.5
-    )
-
-    def after_the_power_cut() -> EdgeAgent:
-        return EdgeAgent(link=device.link, identities=device, settings=settings)
-
-    second = world.call(after_the_power_cut)
-    world.run(second.start())
-    wait_for(lambda: len(started(events)) == 2)
-    world.call(device.set_online, True)
-    wait_for(lambda: last_status(world)["code"] == 200)
-    world.run(second.stop())
-
-
-def invoke(world: CloudThread, name: str, payload: Any) -> MethodResult:
-    call = MethodRequest(name=name, payload=payload, response_timeout_s=5)
-    return world.run(world.cloud.hub.invoke(DEVICE, "$edgeAgent", call))
-
-
 def test_edgeagent_answers_ping_and_restarts_a_module(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
@@ -363,55 +194,6 @@ def test_logs_of_a_real_process_are_stamped_and_told_apart(
     assert logs(until="1 minute") == []
     assert len(logs(since="1 minute")) == 2
     assert [each["text"] for each in logs(loglevel=3)] == ["broken"]
-
-
-def test_modules_run_as_containers_where_an_engine_is_named(
-    world: CloudThread, network: LoopbackNetwork, events: list[ModuleEvent], tmp_path: Path
-) -> None:
-    socket = tmp_path / "docker.sock"
-    image = probe()["settings"]["image"]
-    engine = FakeEngine({image})
-    world.run(engine.start(socket))
-    device = world.run(
-        world.cloud.add_device(
-            DEVICE,
-            gateway=network.address(2),
-            images=ProcessImages(commands={}),
-            on_event=events.append,
-            restart_backoff_s=0.05,
-            runtime=DockerSettings(socket=socket),
-        )
-    )
-    deploy(world, {"probe": probe()})
-    state = wait_for(lambda: (m := module(world)).get("runtimeStatus") == "running" and m)
-    assert state["settings"]["imageHash"] == DIGEST
-    name = f"{DEVICE}.probe"
-    body = engine.containers[name].body
-    assert "PROBE_DIR=/var/lib/probe" in body["Env"]
-    assert "IOTEDGE_WORKLOADURI=unix:///var/run/iotedge/workload.sock" in body["Env"]
-    assert body["HostConfig"]["Binds"][0] == "state:/var/lib/probe:rw"
-    world.call(engine.end, name, 9)
-    wait_for(lambda: module(world).get("restartCount") == 1)
-    engine.containers[name].log = [(1, "2026-01-01T00:00:00Z hello\n")]
-    request = {"schemaVersion": "1.0", "items": [{"id": "probe"}]}
-    assert invoke(world, "GetModuleLogs", request).payload[0]["payload"] == "hello\n"
-    world.run(device.edgeagent.stop())
-    assert engine.containers == {}
-    world.run(engine.stop())
-
-
-def test_device_without_its_engine_is_not_added(
-    world: CloudThread, network: LoopbackNetwork, images: ProcessImages, tmp_path: Path
-) -> None:
-    def add(**options: Any) -> LocalDevice:
-        device = world.cloud.add_device(
-            DEVICE, gateway=network.address(2), images=images, **options
-        )
-        return world.run(device)
-
-    with pytest.raises(EngineUnreachableError, match="rule: a Docker Engine listens there"):
-        add(runtime=DockerSettings(socket=tmp_path / "nobody.sock"))
-    assert add().edgeagent.modules == {}
 
 
 STAND_IN = """
