@@ -5,56 +5,48 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from tests.contract.edgeagent_station import (
+    DEVICE,
+    a_world,
+    add_device,
+    deploy,
+    invoke,
+    last_status,
+    module,
+    probe,
+    probe_images,
+    reported,
+    started,
+    wait_for,
+)
 
 from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
-from taktgate.standin.azure.method_calls import MethodRequest
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
-DEVICE = "station-1"
-TIMEOUT_S = 10.0
-PROBE = """
-import json, os, signal, sys, time
-from pathlib import Path
 
-Path(os.environ["PROBE_DIR"], "environment.json").write_text(json.dumps(dict(os.environ)))
-if os.environ.get("PROBE_EXIT"):
-    sys.exit(int(os.environ["PROBE_EXIT"]))
-if os.environ.get("PROBE_STUBBORN"):
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if os.environ.get("PROBE_CHILD"):
-    os.fork()
-print("probe runs", flush=True)
-while True:
-    time.sleep(0.1)
-"""
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[tuple[CloudThread, LoopbackNetwork]]:
+    with a_world(tmp_path) as station:
+        yield station
 
 
 @pytest.fixture
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture
-def world(tmp_path: Path, network: LoopbackNetwork) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path / "cloud", address=network.address(1)) as world:
-        yield world
+def world(station: tuple[CloudThread, LoopbackNetwork]) -> CloudThread:
+    return station[0]
 
 
 @pytest.fixture
 def images(tmp_path: Path) -> ProcessImages:
-    script = tmp_path / "probe.py"
-    script.write_text(PROBE)
-    return ProcessImages(commands={"probe": [sys.executable, "-S", str(script)]})
+    return probe_images(tmp_path)
 
 
 @pytest.fixture
@@ -64,71 +56,9 @@ def events() -> list[ModuleEvent]:
 
 @pytest.fixture
 def device(
-    world: CloudThread, network: LoopbackNetwork, images: ProcessImages, events: list[ModuleEvent]
+    station: tuple[CloudThread, LoopbackNetwork], images: ProcessImages, events: list[ModuleEvent]
 ) -> LocalDevice:
-    return world.run(
-        world.cloud.add_device(
-            DEVICE,
-            gateway=network.address(2),
-            images=images,
-            environment={"probe": {"EXTRA": "1"}},
-            on_event=events.append,
-            restart_backoff_s=0.05,
-            stop_grace_s=0.5,
-        )
-    )
-
-
-def probe(
-    env: Mapping[str, str] | None = None, *, policy: str = "always", status: str = "running"
-) -> dict[str, Any]:
-    options = {
-        "Env": ["FROM_OPTIONS=yes"],
-        "HostConfig": {"Binds": ["state:/var/lib/probe:rw"], "Tmpfs": {"/tmp": "size=1m"}},
-    }
-    text = json.dumps(options)
-    return {
-        "version": "1.0",
-        "type": "docker",
-        "status": status,
-        "restartPolicy": policy,
-        "startupOrder": 1,
-        "settings": {
-            "image": "registry.example.io/line/probe:1.2.0-amd64",
-            "createOptions": text[:40],
-            "createOptions01": text[40:],
-        },
-        "env": {
-            name: {"value": value}
-            for name, value in {"PROBE_DIR": "/var/lib/probe", **(env or {})}.items()
-        },
-    }
-
-
-def deploy(world: CloudThread, modules: dict[str, Any]) -> None:
-    agent = {"schemaVersion": "1.1", "runtime": {}, "systemModules": {}, "modules": modules}
-    content = {"$edgeAgent": {"properties.desired": agent}}
-    world.call(world.cloud.hub.apply_content, DEVICE, content)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
-    return found
-
-
-def started(events: list[ModuleEvent]) -> list[ModuleEvent]:
-    return [event for event in events if event.kind is ModuleEventKind.STARTED]
-
-
-def reported(world: CloudThread) -> dict[str, Any]:
-    return dict(world.cloud.hub.identity(DEVICE, "$edgeAgent").reported)
-
-
-def module(world: CloudThread, name: str = "probe") -> dict[str, Any]:
-    return dict(reported(world).get("modules", {}).get(name, {}))
+    return add_device(*station, images, events.append)
 
 
 def test_module_gets_exactly_its_environment(
@@ -230,9 +160,7 @@ def test_deployment_that_breaks_the_schema_changes_nothing(
     deploy(world, {"probe": probe()})
     wait_for(lambda: started(events))
     deploy(world, {"probe": {**probe(), "status": "sometimes"}})
-    status = wait_for(
-        lambda: (s := reported(world)["lastDesiredStatus"])["code"] == 400 and s["description"]
-    )
+    status = wait_for(lambda: (s := last_status(world))["code"] == 400 and s["description"])
     assert "$edgeAgent.modules.probe.status 'sometimes'; rule: one of" in status
     assert device.edgeagent.modules["probe"].status == "running"
 
@@ -242,17 +170,30 @@ def test_edgeagent_answers_ping_and_restarts_a_module(
 ) -> None:
     deploy(world, {"probe": probe()})
     wait_for(lambda: started(events))
-
-    def invoke(name: str, payload: Any) -> int:
-        call = world.cloud.hub.invoke(
-            DEVICE, "$edgeAgent", MethodRequest(name=name, payload=payload, response_timeout_s=5)
-        )
-        return world.run(call).status
-
-    assert invoke("ping", None) == 200
-    assert invoke("RestartModule", {"schemaVersion": "1.0", "id": "probe"}) == 200
-    assert invoke("RestartModule", {"schemaVersion": "1.0", "id": "nobody"}) == 500
+    assert invoke(world, "ping", None).status == 200
+    restart = {"schemaVersion": "1.0", "id": "probe"}
+    assert invoke(world, "RestartModule", restart).status == 200
+    assert invoke(world, "RestartModule", {**restart, "id": "nobody"}).status == 500
     wait_for(lambda: len(started(events)) == 2)
+
+
+def test_logs_of_a_real_process_are_stamped_and_told_apart(
+    world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
+) -> None:
+    deploy(world, {"probe": probe({"PROBE_EXIT": "0"}, policy="never")})
+    wait_for(lambda: [each for each in events if each.kind is ModuleEventKind.EXITED])
+    request = {"schemaVersion": "1.0", "contentType": "json"}
+
+    def logs(**filters: Any) -> list[dict[str, Any]]:
+        items = [{"id": "probe", "filter": filters}]
+        (answer,) = invoke(world, "GetModuleLogs", {**request, "items": items}).payload
+        return list(json.loads(answer["payload"]))
+
+    found = {(each["stream"], each["loglevel"], each["text"]) for each in logs()}
+    assert found == {("stdout", 6, "plain"), ("stderr", 3, "broken")}
+    assert logs(until="1 minute") == []
+    assert len(logs(since="1 minute")) == 2
+    assert [each["text"] for each in logs(loglevel=3)] == ["broken"]
 
 
 STAND_IN = """

@@ -25,6 +25,15 @@ _CA_FILE, _KEY_FILE = "ca.pem", "ca-key.pem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IssuedCertificate:
+    """A key with its certificate, as PEM texts."""
+
+    key_pem: str
+    certificate_pem: str
+    expires_at: datetime.datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateAuthority:
     """Signs server certificates; its own certificate is the world's trust bundle."""
 
@@ -41,6 +50,26 @@ class CertificateAuthority:
     def trust_bundle(self) -> str:
         """The CA certificate as PEM text, as the workload API returns it."""
         return self.certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
+
+    def issue(
+        self, common_name: str, names: Iterable[str], *, is_server: bool
+    ) -> IssuedCertificate:
+        """Return a new key with its certificate for *names* (DNS, IP address or URI)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = _signed(
+            subject=common_name,
+            public_key=key.public_key(),
+            issuer=self.certificate.subject,
+            signer=self.key,
+            is_ca=False,
+            hosts=names,
+            use=ExtendedKeyUsageOID.SERVER_AUTH if is_server else ExtendedKeyUsageOID.CLIENT_AUTH,
+        )
+        return IssuedCertificate(
+            key_pem=_pem_key(key).decode("ascii"),
+            certificate_pem=certificate.public_bytes(serialization.Encoding.PEM).decode("ascii"),
+            expires_at=certificate.not_valid_after_utc,
+        )
 
     def server_context(self, name: str, hosts: Iterable[str]) -> ssl.SSLContext:
         """Return a server-side TLS context (1.2 or newer) for *hosts* (IP addresses or names)."""
@@ -117,6 +146,7 @@ def _signed(
     signer: ec.EllipticCurvePrivateKey,
     is_ca: bool,
     hosts: Iterable[str],
+    use: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -135,8 +165,7 @@ def _signed(
         )
     )
     if not is_ca:
-        server_use = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH])
-        builder = builder.add_extension(server_use, critical=False).add_extension(
+        builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False).add_extension(
             x509.SubjectAlternativeName([_general_name(host) for host in hosts]), critical=False
         )
     return builder.sign(signer, hashes.SHA256())
@@ -157,6 +186,8 @@ def _key_usage(*, is_ca: bool) -> x509.KeyUsage:
 
 
 def _general_name(host: str) -> x509.GeneralName:
+    if "://" in host:
+        return x509.UniformResourceIdentifier(host)
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

@@ -13,11 +13,11 @@ from typing import Any
 
 from taktgate.standin.azure.clock import Clock, Timer, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
-from taktgate.standin.azure.edgeagent import deployment_status
-from taktgate.standin.azure.edgeagent.backup import DeploymentBackup
-from taktgate.standin.azure.edgeagent.deployment_source import DeploymentSource
-from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus
-from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
+from taktgate.standin.azure.edgeagent.deployment import status as deployment_status
+from taktgate.standin.azure.edgeagent.deployment.backup import DeploymentBackup
+from taktgate.standin.azure.edgeagent.deployment.source import DeploymentSource
+from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
+from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.methods import AgentMethods
 from taktgate.standin.azure.edgeagent.module import ManagedModule, ModuleEvent, log_crash
 from taktgate.standin.azure.edgeagent.module_set import (
@@ -72,12 +72,23 @@ class EdgeAgent:
         settings: EdgeAgentSettings,
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
+        runtime: ModuleRuntime | None = None,
     ) -> None:
+        """Prepare; nothing happens before `start`.
+
+        Args:
+            link: The device's line to the hub.
+            identities: Gives modules their identities.
+            settings: How modules are run.
+            clock: The world's clock; the wall's if none is given.
+            quirks: What edgeAgent does wrong; a board of its own if none is given.
+            runtime: What runs modules, in place of the one that *settings* choose.
+        """
         self._link = link
         self._settings = settings
         self._clock = clock or WorldClock()
         self.quirks = quirks or QuirkBoard(System.EDGEAGENT)
-        self.runtime: ModuleRuntime = new_runtime(
+        self.runtime: ModuleRuntime = runtime or new_runtime(
             settings.runtime,
             device=link.device,
             images=settings.images,
@@ -182,7 +193,9 @@ class EdgeAgent:
         # The version in force: a refused deployment is not it, one with failed steps is.
         self._version = good.version
         if not outcome.is_complete:
-            self._look_later(RECONCILE_PERIOD_S)
+            # A rehearsal with a shorter cool-off unit also looks again sooner; 0 is none.
+            unit_s = self._source.options.back_off.base_s or RECONCILE_PERIOD_S
+            self._look_later(min(RECONCILE_PERIOD_S, unit_s))
         if refusal is not None:
             return refusal
         return outcome.status()

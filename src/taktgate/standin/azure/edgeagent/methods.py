@@ -14,8 +14,8 @@ from typing import Any, Protocol
 from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.edgeagent.errors import RequestRefusedError, StepFailedError
-from taktgate.standin.azure.edgeagent.log_answer import LogOrigin, log_answer
-from taktgate.standin.azure.edgeagent.log_request import parse_log_request
+from taktgate.standin.azure.edgeagent.logs.answer import LogOrigin, log_answer
+from taktgate.standin.azure.edgeagent.logs.request import parse_log_request
 from taktgate.standin.azure.edgeagent.module import ManagedModule
 from taktgate.standin.azure.edgeagent.module_status import RuntimeStatus
 from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime

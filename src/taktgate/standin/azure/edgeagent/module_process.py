@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
-from taktgate.standin.azure.edgeagent.module_log import STREAMS, ModuleLog
+from taktgate.standin.azure.edgeagent.logs.module_log import STREAMS, ModuleLog
 
 PR_SET_PDEATHSIG = 1
 DRAIN_S = 1.0

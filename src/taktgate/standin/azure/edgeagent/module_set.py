@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taktgate.standin.azure.clock import Clock
-from taktgate.standin.azure.edgeagent import deployment_status
-from taktgate.standin.azure.edgeagent.agent_options import AgentOptions
-from taktgate.standin.azure.edgeagent.backup import VersionedDeployment
-from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus
+from taktgate.standin.azure.edgeagent.deployment import status as deployment_status
+from taktgate.standin.azure.edgeagent.deployment.backup import VersionedDeployment
+from taktgate.standin.azure.edgeagent.deployment.options import AgentOptions
+from taktgate.standin.azure.edgeagent.deployment.plan import Action, Step, plan_steps
+from taktgate.standin.azure.edgeagent.deployment.retries import StepRetries
+from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
 from taktgate.standin.azure.edgeagent.manifest import (
     Deployment,
@@ -24,7 +26,6 @@ from taktgate.standin.azure.edgeagent.manifest import (
     WantedStatus,
 )
 from taktgate.standin.azure.edgeagent.module import ManagedModule, ModuleEvent
-from taktgate.standin.azure.edgeagent.plan import Action, Step, plan_steps
 from taktgate.standin.azure.edgeagent.report import ModuleSight
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgeagent.runtime import (
@@ -33,7 +34,6 @@ from taktgate.standin.azure.edgeagent.runtime import (
     RegistryLogin,
     registry_logins,
 )
-from taktgate.standin.azure.edgeagent.step_retries import StepRetries
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.quirks import QuirkBoard
 

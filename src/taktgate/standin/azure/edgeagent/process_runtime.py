@@ -11,8 +11,8 @@ from pathlib import Path
 from taktgate.edge import files
 from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.logs.module_log import ModuleLog
 from taktgate.standin.azure.edgeagent.manifest import ModuleSpec
-from taktgate.standin.azure.edgeagent.module_log import ModuleLog
 from taktgate.standin.azure.edgeagent.module_process import ModuleProcess
 from taktgate.standin.azure.edgeagent.mounts import plan_mounts
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus
+from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.manifest import (
     Deployment,
     ModuleSpec,

@@ -8,7 +8,7 @@ import logging
 
 from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.device_link import DeviceLink
-from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus, StatusCode
+from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus, StatusCode
 from taktgate.standin.azure.edgeagent.report import SECTIONS
 from taktgate.standin.azure.errors import HubRequestError, TwinLimitError, UpstreamOfflineError
 from taktgate.standin.azure.json_types import JsonObject

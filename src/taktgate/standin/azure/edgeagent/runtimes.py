@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from taktgate.standin.azure.clock import Clock
-from taktgate.standin.azure.edgeagent.docker_runtime import DockerRuntime
-from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
+from taktgate.standin.azure.edgeagent.docker.runtime import DockerRuntime
+from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.process_runtime import ProcessRuntime
 from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime

@@ -24,7 +24,7 @@ from taktgate.standin.azure.certificates import (
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.agent import EdgeAgentSettings
-from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
+from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
@@ -229,6 +229,7 @@ class LocalCloud:
                 socket_directory=self._sockets,
                 tls=self._ca.server_context(name, [gateway, "edgeHub", name]),
                 trust_bundle=self._ca.trust_bundle,
+                issuer=self._ca,
             ),
             agent=EdgeAgentSettings(
                 images=images,

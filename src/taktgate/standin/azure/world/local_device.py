@@ -10,7 +10,12 @@ from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgeagent.agent import OWN_MODULE, EdgeAgent, EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.mounts import volume_directory
-from taktgate.standin.azure.edgeagent.workload import API_VERSION, WorkloadApi
+from taktgate.standin.azure.edgeagent.workload import (
+    API_VERSION,
+    WorkloadApi,
+    WorkloadSettings,
+)
+from taktgate.standin.azure.edgeagent.workload_crypto import CertificateIssuer
 from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
@@ -30,6 +35,8 @@ class DevicePlace:
     socket_directory: Path
     tls: ssl.SSLContext
     trust_bundle: str
+    issuer: CertificateIssuer | None = None
+    """Makes the certificates that modules ask for."""
 
 
 class LocalDevice:
@@ -180,10 +187,14 @@ class LocalDevice:
         path = self.place.socket_directory / f"{self.name}.{module}"
         if len(str(path)) > MAX_SOCKET_PATH:
             raise ManifestError(f"socket path {path}; rule: at most {MAX_SOCKET_PATH} characters")
+        place = self.place
         return WorkloadApi(
-            socket_path=path,
-            module=module,
-            generation_id=self.link.generation_id(module),
-            key=key,
-            trust_bundle=self.place.trust_bundle,
+            WorkloadSettings(
+                socket_path=path,
+                module=module,
+                uri=f"azureiot://{place.hub_hostname}/devices/{self.name}/modules/{module}",
+                key=key,
+                trust_bundle=lambda: self.place.trust_bundle,
+                issuer=place.issuer,
+            )
         )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from taktgate.standin.azure.edgeagent.agent_options import UpdateMode
+from taktgate.standin.azure.edgeagent.deployment.options import UpdateMode
 from taktgate.standin.azure.edgeagent.manifest import WantedModule, WantedStatus
 
 

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taktgate.standin.azure.edgeagent.log_lines import parse_line
-from taktgate.standin.azure.edgeagent.log_request import LogContent, LogEncoding, LogRequest
+from taktgate.standin.azure.edgeagent.logs.lines import parse_line
+from taktgate.standin.azure.edgeagent.logs.request import LogContent, LogEncoding, LogRequest
 from taktgate.standin.azure.edgeagent.runtime import LogLine
 from taktgate.standin.azure.json_types import JsonObject
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from taktgate.standin.azure.edgeagent.docker_settings import HOST_NETWORK, DockerSettings
+from taktgate.standin.azure.edgeagent.docker.settings import HOST_NETWORK, DockerSettings
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
 from taktgate.standin.azure.edgeagent.runtime import ModuleRecipe, RegistryLogin
 from taktgate.standin.azure.json_types import JsonObject

@@ -7,9 +7,9 @@ FileBackupConfigSource.cs.
 import logging
 
 from taktgate.standin.azure.device_link import DeviceLink
-from taktgate.standin.azure.edgeagent.agent_options import AgentOptions, agent_options
-from taktgate.standin.azure.edgeagent.backup import DeploymentBackup, VersionedDeployment
-from taktgate.standin.azure.edgeagent.deployment_status import DeploymentStatus, refused
+from taktgate.standin.azure.edgeagent.deployment.backup import DeploymentBackup, VersionedDeployment
+from taktgate.standin.azure.edgeagent.deployment.options import AgentOptions, agent_options
+from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus, refused
 from taktgate.standin.azure.edgeagent.errors import EmptyConfigError
 from taktgate.standin.azure.edgeagent.manifest import parse_deployment
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff

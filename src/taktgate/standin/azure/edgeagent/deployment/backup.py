@@ -42,7 +42,8 @@ class DeploymentBackup:
         content = {"version": config.version, "desired": config.desired}
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            files.publish(self._path, json.dumps(content).encode())
+            # It may hold passwords of registries; edgeAgent encrypts its own.
+            files.publish(self._path, json.dumps(content).encode(), mode=0o600)
         except OSError as error:
             log.error("deployment not backed up", extra={"reason": str(error)})
             return

@@ -5,6 +5,7 @@ byte of stream, three of nothing, four of length (big-endian), then the text.
 """
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from datetime import datetime
@@ -50,7 +51,8 @@ class FrameReader:
 
 def log_lines(stream: str, content: bytes) -> Iterator[LogLine]:
     """Give the lines of one frame, each of which begins with its time (`timestamps=1`)."""
-    for piece in content.decode("utf-8", errors="replace").splitlines(keepends=True):
+    # Line feeds only: `splitlines` would also cut at marks that a module may well write.
+    for piece in re.findall("[^\n]*\n|[^\n]+", content.decode("utf-8", errors="replace")):
         stamp, _, text = piece.partition(" ")
         yield LogLine(stamped_s=_seconds(stamp), stream=stream, text=text)
 

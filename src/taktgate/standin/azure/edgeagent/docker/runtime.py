@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from taktgate.standin.azure.edgeagent.docker_engine import (
+from taktgate.standin.azure.edgeagent.docker.engine import (
     ConflictError,
     DockerEngine,
     NotFoundError,
 )
-from taktgate.standin.azure.edgeagent.docker_recipe import (
+from taktgate.standin.azure.edgeagent.docker.recipe import (
     OWNER,
     OWNER_LABEL,
     container_name,
@@ -17,8 +17,8 @@ from taktgate.standin.azure.edgeagent.docker_recipe import (
     pull_query,
     registry_auth,
 )
-from taktgate.standin.azure.edgeagent.docker_settings import HOST_NETWORK, DockerSettings
-from taktgate.standin.azure.edgeagent.docker_stream import (
+from taktgate.standin.azure.edgeagent.docker.settings import HOST_NETWORK, DockerSettings
+from taktgate.standin.azure.edgeagent.docker.stream import (
     FrameReader,
     PullProgress,
     log_lines,

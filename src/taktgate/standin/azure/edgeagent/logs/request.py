@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from taktgate.standin.azure.edgeagent.errors import RequestRefusedError
-from taktgate.standin.azure.edgeagent.log_lines import parse_line
+from taktgate.standin.azure.edgeagent.logs.lines import parse_line
 from taktgate.standin.azure.edgeagent.runtime import LogLine, LogWindow
 
 ALL_MODULES = "all"

@@ -1,0 +1,1 @@
+"""Modules as containers: the Docker Engine API over its unix socket."""
