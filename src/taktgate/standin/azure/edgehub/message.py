@@ -19,13 +19,14 @@ class RoutedMessage:
     system: Mapping[str, str] = field(default_factory=dict)
     inner: Mapping[str, str] = field(default_factory=dict)
     """System properties that routes may ask for but no wire carries; they are not stored."""
+    size_bytes: int = field(init=False)
+    """The bytes of body and properties, as the 256 KiB limit counts them."""
 
-    @property
-    def size_bytes(self) -> int:
-        """The bytes of body and properties, as the 256 KiB limit counts them."""
-        bags = (self.properties, self.system)
-        texts = sum(len(k.encode()) + len(v.encode()) for bag in bags for k, v in bag.items())
-        return len(self.payload) + texts
+    def __post_init__(self) -> None:
+        texts = "".join(
+            text for bag in (self.properties, self.system) for item in bag.items() for text in item
+        )
+        object.__setattr__(self, "size_bytes", len(self.payload) + len(texts.encode()))
 
     def head_to_json(self) -> str:
         """Return all but the payload."""

@@ -1,7 +1,8 @@
 """edgeHub's message store: a durable queue for each endpoint and priority.
 
-Changes are collected and committed together once in each turn of the event loop; a sender's receipt
-is given after the commit that holds its message.
+Changes are collected and committed together: new messages once in each turn of the event loop, and
+a sender's receipt is given after the commit that holds its message. What was delivered is deleted
+by the next commit, within `FORGET_WITHIN_S`; a process that is killed meanwhile delivers it again.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from taktgate.standin.azure.edgehub.message_queue import HEAD_MESSAGES, TTL_EXPI
 log = logging.getLogger(__name__)
 
 STORE_LIMIT = "store_limit"
+FORGET_WITHIN_S = 0.005
 _EVICTED_AT_ONCE = 100
 
 
@@ -78,7 +80,8 @@ class MessageStore:
         self.refuses_above_bytes: int | None = None
         """Beyond it new messages are refused: `$edgeHub`'s storeLimits.maxSizeBytes."""
         self._turn = _Turn()
-        self._is_flush_due = False
+        self._flush_soon: asyncio.Handle | None = None
+        self._flush_later: asyncio.TimerHandle | None = None
         self._is_closed = False
         ((last_seq, self._size_bytes),) = database.read(
             "SELECT coalesce(max(seq), 0), coalesce(sum(size), 0) FROM message"
@@ -125,12 +128,15 @@ class MessageStore:
     def deposit(self, entries: list[Entry], receipt: Receipt) -> None:
         """Store a message in its queues with the next commit, then tell *receipt*."""
         self._turn.deposits.append((entries, receipt))
-        self._flush_soon()
+        if self._flush_soon is None and not self._is_closed:
+            self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
 
     def forget(self, stored: StoredMessage) -> None:
         """Delete a message with the next commit."""
         self._turn.forgotten.append(stored)
-        self._flush_soon()
+        if self._flush_soon is None and self._flush_later is None and not self._is_closed:
+            loop = asyncio.get_running_loop()
+            self._flush_later = loop.call_later(FORGET_WITHIN_S, self.flush)
 
     def drop(self, reason: str, stored: StoredMessage) -> None:
         """Delete a message that is not to be delivered, and count it."""
@@ -139,7 +145,7 @@ class MessageStore:
 
     def flush(self) -> None:
         """Commit what was collected; each receipt then knows what became of its message."""
-        self._is_flush_due = False
+        self._unschedule()
         if self._is_closed:
             return
         turn, self._turn = self._turn, _Turn()
@@ -166,6 +172,7 @@ class MessageStore:
 
     def abandon(self) -> None:
         """Lose what was collected, as the end of the process does."""
+        self._unschedule()
         self._is_closed = True
         self._turn = _Turn()
 
@@ -202,10 +209,11 @@ class MessageStore:
         self._queues[endpoint, priority] = self._by_id[queue_id] = queue
         return queue
 
-    def _flush_soon(self) -> None:
-        if not self._is_flush_due and not self._is_closed:
-            self._is_flush_due = True
-            asyncio.get_running_loop().call_soon(self.flush)
+    def _unschedule(self) -> None:
+        for handle in (self._flush_soon, self._flush_later):
+            if handle is not None:
+                handle.cancel()
+        self._flush_soon = self._flush_later = None
 
     def _stamped(self, entry: Entry) -> StoredMessage:
         now_s = self.now_s()

@@ -68,6 +68,7 @@ class ModuleSession:
         self._stored = subscriptions
         self._ack_timeout_s = ack_timeout_s
         self._filters = subscriptions.load(module)
+        self._takes_input = _takes_input(self._filters)
         self._is_durable = True
         self._connection: PacketSink | None = None
         self._turn = asyncio.Lock()
@@ -105,7 +106,7 @@ class ModuleSession:
         """
         if clean:
             self._stored.save(self.module, ())
-            self._filters.clear()
+            self._change_filters(set())
         if self._connection is not None:
             self._connection.drop()
             self.detach(self._connection)
@@ -123,7 +124,7 @@ class ModuleSession:
             return
         self._connection = None
         if not self._is_durable:
-            self._filters.clear()
+            self._change_filters(set())
         if self._flight is not None:
             self._flight.end(DeliveryFailedError(f"module {self.module} has disconnected"))
 
@@ -158,7 +159,7 @@ class ModuleSession:
         async with self._turn:
             if self._connection is None:
                 raise DeliveryFailedError(f"module {self.module} is not connected")
-            if not any(topics.INPUTS.match(each) for each in self._filters):
+            if not self._takes_input:
                 raise DeliveryFailedError(f"module {self.module} takes no input")
             self._flight = _Flight(packet_id=self._packet_id_for(stored))
             self._connection.send(self._to_packet(stored, input_name, self._flight.packet_id))
@@ -181,7 +182,11 @@ class ModuleSession:
         if filters != self._filters:
             if self._is_durable:
                 self._stored.save(self.module, filters)
-            self._filters = filters
+            self._change_filters(filters)
+
+    def _change_filters(self, filters: set[str]) -> None:
+        self._filters = filters
+        self._takes_input = _takes_input(filters)
 
     def _packet_id_for(self, stored: StoredMessage) -> int:
         """Return the identifier under which a message was sent before, or a new one."""
@@ -202,8 +207,11 @@ class ModuleSession:
         )
 
     def _next_packet_id(self) -> int:
-        taken = set(self._unreceipted.values())
         while True:
             self._packet_id = self._packet_id % LAST_PACKET_ID + 1
-            if self._packet_id not in taken:
+            if self._packet_id not in self._unreceipted.values():
                 return self._packet_id
+
+
+def _takes_input(filters: Collection[str]) -> bool:
+    return any(topics.INPUTS.match(each) for each in filters)
