@@ -2,9 +2,11 @@
 
 import gc
 import queue
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
@@ -45,9 +47,10 @@ EDGEHUB: dict[str, Any] = {
 }
 E = TypeVar("E", bound=HubEvent)
 # paho 1.6.1 leaves sockets to the collector: its wake-up pair at each reconnect, and its connection
-# when the TLS handshake fails.
-reconnects = pytest.mark.filterwarnings(
-    "ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning"
+# when the TLS handshake fails. Its thread ends when a send meets the end of the TLS stream.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning",
+    "ignore:Exception in thread:pytest.PytestUnhandledThreadExceptionWarning",
 )
 
 
@@ -118,8 +121,11 @@ def agents(
         return agent
 
     yield start
-    for agent in started:
-        agent.hub.stop()
+    for each in started:
+        each.hub.stop()
+    # What paho leaves open is collected while the test's own filters hold.
+    started.clear()
+    gc.collect()
 
 
 def change_desired(world: CloudThread, module: str, desired: dict[str, Any]) -> None:
@@ -171,7 +177,6 @@ def test_desired_document_is_always_whole(world: CloudThread, agents: Agents) ->
     assert first.version < second.version < third.version
 
 
-@reconnects
 def test_outage_costs_only_what_expired(
     world: CloudThread, device: LocalDevice, agents: Agents
 ) -> None:
@@ -195,7 +200,6 @@ def test_outage_costs_only_what_expired(
     assert (counters.dropped_expired, counters.reconnects) == (1, 1)
 
 
-@reconnects
 def test_cut_connection_is_mended(world: CloudThread, device: LocalDevice, agents: Agents) -> None:
     agent = agents("b")
     agent.next(DesiredTwin)
@@ -207,12 +211,29 @@ def test_cut_connection_is_mended(world: CloudThread, device: LocalDevice, agent
     wait_until(lambda: device.edgehub.queue_lengths["b"] == 0)  # else the next one gets it again
 
 
+def test_client_whose_network_thread_died_is_replaced(
+    agents: Agents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Python 3.12 a send into a lost connection raises what paho 1.6.1 does not catch."""
+    agent = agents("b", replace(FAST, operation_timeout_s=0.5))
+    agent.next(DesiredTwin)
+    send = ssl.SSLSocket.send
+
+    def send_once_into_a_lost_connection(*_: Any) -> int:
+        monkeypatch.setattr(ssl.SSLSocket, "send", send)
+        raise ssl.SSLEOFError("EOF occurred in violation of protocol")
+
+    monkeypatch.setattr(ssl.SSLSocket, "send", send_once_into_a_lost_connection)
+    agent.hub.send("out", b"by the next client", ttl_s=LONG_S)
+    while agent.next(InputMessage).payload != b"by the next client":
+        pass  # what earlier tests have sent to this module
+
+
 @pytest.mark.azure(
     "edgeHub",
     "A message waits for a module that is away, and comes when it is back",
     source="learn.microsoft.com/azure/iot-edge/offline-capabilities",
 )
-@reconnects
 def test_message_waits_in_edgehub_for_a_module_that_is_away(
     world: CloudThread, device: LocalDevice, agents: Agents
 ) -> None:
@@ -269,7 +290,6 @@ def test_full_outbox_refuses_the_newest(agents: Agents) -> None:
     assert hub.counters.refused_full == 1
 
 
-@reconnects
 def test_certificate_of_a_new_authority_is_fatal(
     world: CloudThread, device: LocalDevice, agents: Agents, network: LoopbackNetwork
 ) -> None:
@@ -286,9 +306,6 @@ def test_certificate_of_a_new_authority_is_fatal(
         world.run(device.edgehub.stop())
         device.edgehub.change_certificate(genuine)
         world.run(device.edgehub.start())
-    agent.hub.stop()
-    del agent
-    gc.collect()
 
 
 def test_module_that_receives_and_sends_pays_no_delayed_ack(agents: Agents) -> None:

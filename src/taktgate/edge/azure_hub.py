@@ -74,13 +74,22 @@ class AzureTransport:
             await self._within_limit(asyncio.to_thread(setattr, self._client, name, handler))
 
     async def disconnect(self) -> None:
-        """Give up the link.
+        """Give up the link, and with it a client that cannot let go of it.
+
+        paho 1.6.1 takes an `SSLEOFError` while sending for nothing it knows, and its thread ends:
+        the client says that it is connected and answers nothing. On Python 3.12 that is what a
+        connection lost during a send comes to; only a new client connects again.
 
         Raises:
             LinkLostError: The SDK did not manage to.
         """
-        if self.is_connected:
+        if not self.is_connected:
+            return
+        try:
             await self._within_limit(self._client.disconnect())
+        except LinkStuckError:
+            self._client = None
+            raise
 
     async def close(self) -> None:
         """End for good.

@@ -87,10 +87,6 @@ class WorkloadApi:
         """The value for IOTEDGE_WORKLOADURI."""
         return f"unix://{self._settings.socket_path}"
 
-    def change_trust_bundle(self, trust_bundle: str) -> None:
-        """Return another trust bundle from now on, as after a change of the CA."""
-        self._trust_bundle = trust_bundle
-
     async def start(self) -> None:
         """Listen on the socket; a stale file is replaced."""
         app = web.Application()

@@ -107,9 +107,9 @@ class LocalDevice:
             PortInUseError: edgeHub's port was taken meanwhile.
         """
         tls = authority.server_context(self.name, self.host_names)
-        self.place = replace(self.place, tls=tls, trust_bundle=authority.trust_bundle)
-        for workload in self._workloads.values():
-            workload.change_trust_bundle(authority.trust_bundle)
+        self.place = replace(
+            self.place, tls=tls, trust_bundle=authority.trust_bundle, issuer=authority
+        )
         await self.edgehub.stop()
         self.edgehub.change_certificate(tls)
         await self.edgehub.start()
@@ -129,7 +129,7 @@ class LocalDevice:
     @property
     def workload_sockets(self) -> Mapping[str, Path]:
         """The workload API's sockets that are open, by module."""
-        return {name: each.socket_path for name, each in self._workloads.items()}
+        return {module: self._socket_path(module) for module in self._workloads}
 
     def module_twin(self, module: str) -> JsonObject:
         """Return a module's twin as the device sees it: `{"desired", "reported"}`."""
@@ -184,7 +184,7 @@ class LocalDevice:
     def _new_workload(self, module: str) -> WorkloadApi:
         key = self.link.module_key(module)
         assert key is not None
-        path = self.place.socket_directory / f"{self.name}.{module}"
+        path = self._socket_path(module)
         if len(str(path)) > MAX_SOCKET_PATH:
             raise ManifestError(f"socket path {path}; rule: at most {MAX_SOCKET_PATH} characters")
         place = self.place
@@ -198,3 +198,6 @@ class LocalDevice:
                 issuer=place.issuer,
             )
         )
+
+    def _socket_path(self, module: str) -> Path:
+        return self.place.socket_directory / f"{self.name}.{module}"

@@ -16,7 +16,7 @@ from typing import Final
 
 from taktgate.edge.logs import EdgeFormatter
 from taktgate.standin.azure.clock import WorldClock
-from taktgate.standin.azure.edgeagent.docker_settings import DockerSettings
+from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import HubRequestError, WorldSetupError
 from taktgate.standin.azure.json_types import JsonObject
