@@ -34,6 +34,13 @@ def test_claims_are_read_without_running_the_test() -> None:
     assert (claim.system, claim.claim, claim.test) == ("routes", "It is so", "test_it")
 
 
+@pytest.mark.parametrize("words", ['BASE + "/b.cs"', 'f"{BASE}/b.cs"'])
+def test_text_that_the_file_names_may_be_joined(words: str) -> None:
+    mark = f'@pytest.mark.azure("routes", "It is so", source={words})\n'
+    (claim,) = page.claims_in('BASE = "Azure/x a"\n' + mark + TEST, "tests/x.py")
+    assert claim.source == "Azure/x a/b.cs"
+
+
 def test_marks_of_a_class_and_of_parameters_count() -> None:
     parameter = 'pytest.param(1, marks=pytest.mark.azure("edgeHub", "Inner", source="Azure/x#1"))'
     method = f'    @pytest.mark.parametrize("n", [{parameter}])\n    def test_n(self, n): ...\n'
@@ -45,7 +52,8 @@ def test_marks_of_a_class_and_of_parameters_count() -> None:
     [
         (marked(system="edgehub"), "system is one of edgeHub, routes"),
         (marked(claim=""), "not empty"),
-        ('NAME = "x"\n@pytest.mark.azure("routes", NAME, source="y")\n' + TEST, "literal texts"),
+        ('@pytest.mark.azure("routes", f"{1}", source="y")\n' + TEST, "literal texts"),
+        ('@pytest.mark.azure("routes", UNKNOWN + "x", source="y")\n' + TEST, "literal texts"),
         ('@pytest.mark.azure("routes", "x")\n' + TEST, "source="),
         ('pytestmark = pytest.mark.azure("routes", "x", source="y")\n', "decorates a test"),
         (MARK.format("routes", "x", "y") + "def helper() -> None: ...\n", "decorates a test"),

@@ -1,7 +1,8 @@
 """The tables of `docs/local-azure.md`: made from the tests' marks and from the table of quirks.
 
 A test that shows what Azure does is marked with `pytest.mark.azure(system, claim, source=...)`. The
-marks are read from the tests' text, without running them, so their words must be literals.
+marks are read from the tests' text, without running them, so their words must be literals, or
+texts that the file itself names (`EDGELET = "..."`), joined by `+` or in an f-string.
 """
 
 import argparse
@@ -80,7 +81,8 @@ def claims_in(text: str, file: str) -> list[Claim]:
     for mark in _marks_in(tree):
         if id(mark) not in on_tests:
             raise MarkError(f"{file}:{mark.lineno}", "it decorates a test")
-    claims = [_claim(mark, file=file, test=test.name) for test, mark in marked]
+    names = _named_texts(tree)
+    claims = [_claim(mark, names, file=file, test=test.name) for test, mark in marked]
     return sorted(set(claims), key=claims.index)
 
 
@@ -181,22 +183,51 @@ def _marks_in(tree: ast.AST) -> Iterator[ast.Call]:
             yield node
 
 
-def _claim(mark: ast.Call, *, file: str, test: str) -> Claim:
+def _claim(mark: ast.Call, names: Mapping[str, str], *, file: str, test: str) -> Claim:
     place = f"{file}:{mark.lineno}"
-    words = [*mark.args, *(each.value for each in mark.keywords)]
-    names = [each.arg for each in mark.keywords]
-    if len(mark.args) != 2 or names != ["source"]:
+    if len(mark.args) != 2 or [each.arg for each in mark.keywords] != ["source"]:
         raise MarkError(place, 'azure("system", "claim", source="...")')
-    system, claim, source = (_literal(word, place) for word in words)
+    texts = [_text(word, names) for word in (*mark.args, mark.keywords[0].value)]
+    if not all(texts):
+        raise MarkError(place, "its words are literal texts that are not empty")
+    system, claim, source = map(str, texts)
     if system not in SYSTEMS:
         raise MarkError(place, f"system is one of {', '.join(SYSTEMS)}")
     return Claim(system=system, claim=claim, source=source, file=file, test=test)
 
 
-def _literal(node: ast.expr, place: str) -> str:
-    if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or not node.value:
-        raise MarkError(place, "its words are literal texts that are not empty")
-    return node.value
+def _named_texts(tree: ast.Module) -> dict[str, str]:
+    """Return the texts that a file names at its top level."""
+    names: dict[str, str] = {}
+    for node in tree.body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(node, ast.Assign) and isinstance(target, ast.Name):
+            text = _text(node.value, names)
+            if text is not None:
+                names[target.id] = text
+    return names
+
+
+def _text(node: ast.expr, names: Mapping[str, str]) -> str | None:
+    """Return the text that *node* stands for, or None when that is not known without running it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.Name(id=name):
+            return names.get(name)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _joined([_text(left, names), _text(right, names)])
+        case ast.JoinedStr(values=values):
+            return _joined([_text(value, names) for value in values])
+        case ast.FormattedValue(value=value, format_spec=None):
+            return _text(value, names)
+        case _:
+            return None
+
+
+def _joined(parts: Sequence[str | None]) -> str | None:
+    known = [part for part in parts if part is not None]
+    return "".join(known) if len(known) == len(parts) else None
 
 
 def _rows(claims: Sequence[Claim]) -> Iterator[str]:
@@ -205,7 +236,7 @@ def _rows(claims: Sequence[Claim]) -> Iterator[str]:
         same = [each for each in claims if each.claim == text]
         sources = dict.fromkeys(linked(each.source) for each in same)
         tests = dict.fromkeys(f"[{each.test}](../{each.file})" for each in same)
-        yield _row(text, "; ".join(sources), ", ".join(tests))
+        yield _row(text.removesuffix("."), "; ".join(sources), ", ".join(tests))
 
 
 def _row(*cells: str) -> str:
