@@ -134,7 +134,7 @@ def test_world_is_steered_looked_at_and_ended(
     wait_until(lambda: running(shell) == ["running"])
 
     code, out, _ = shell.run("offline", "station-1")
-    assert (code, out) == (0, "station-1: offline on\n")
+    assert (code, out) == (0, "station-1: line to the hub cut\n")
     assert not shell.ask("status")["devices"][0]["is_online"]
     _, screen, _ = shell.run("status")
     assert "station-1" in screen

@@ -97,7 +97,9 @@ def open_authority(directory: Path) -> CertificateAuthority:
     return create_authority(directory) if kept is None else kept
 
 
-def create_authority(directory: Path) -> CertificateAuthority:
+def create_authority(
+    directory: Path, *, lifetime: datetime.timedelta = LIFETIME
+) -> CertificateAuthority:
     """Create a new certificate authority whose files live in *directory*."""
     directory.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
@@ -109,6 +111,7 @@ def create_authority(directory: Path) -> CertificateAuthority:
         signer=key,
         is_ca=True,
         hosts=(),
+        lifetime=lifetime,
     )
     authority = CertificateAuthority(directory=directory, key=key, certificate=certificate)
     # The certificate comes last: after a kill between the two the pair does not fit, and is not
@@ -147,6 +150,7 @@ def _signed(
     is_ca: bool,
     hosts: Iterable[str],
     use: x509.ObjectIdentifier = ExtendedKeyUsageOID.SERVER_AUTH,
+    lifetime: datetime.timedelta = LIFETIME,
 ) -> x509.Certificate:
     now = datetime.datetime.now(datetime.UTC)
     builder = (
@@ -156,7 +160,7 @@ def _signed(
         .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - CLOCK_TOLERANCE)
-        .not_valid_after(now + LIFETIME)
+        .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         .add_extension(_key_usage(is_ca=is_ca), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)

@@ -14,6 +14,7 @@ from taktgate.standin.azure.world import options, screen
 from taktgate.standin.azure.world.setup import Runtime, Wishes
 from taktgate.standin.azure.world.sheet import as_text
 from taktgate.standin.azure.world.terminal import (
+    EXIT_BAD_INPUT,
     EXIT_DONE,
     EXIT_INTERRUPTED,
     Run,
@@ -98,4 +99,4 @@ def _wishes(arguments: argparse.Namespace) -> Wishes:
     )
 
 
-RUN: Final[Run] = guarded(up)
+RUN: Final[Run] = guarded(up, refused=EXIT_BAD_INPUT)

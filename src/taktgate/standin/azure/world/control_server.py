@@ -15,6 +15,8 @@ from taktgate.standin.azure.world.control import COMMANDS, WorldControl
 log = logging.getLogger(__name__)
 
 _OWNER_ONLY = 0o177
+_LEVELS = {"status": logging.DEBUG, "telemetry": logging.DEBUG}
+"""Looks change nothing, and `--watch` makes many."""
 
 
 class ControlServer:
@@ -57,7 +59,7 @@ class ControlServer:
             status = error.status if isinstance(error, HubRequestError) else 400
             log.info("command refused", extra={"command": command, "reason": str(error)})
             return _refused(status, str(error))
-        log.info("command", extra={"command": command})
+        log.log(_LEVELS.get(command, logging.INFO), "command", extra={"command": command})
         return web.Response(body=encode(answer), content_type="application/json")
 
 

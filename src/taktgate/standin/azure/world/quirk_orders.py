@@ -108,6 +108,8 @@ def _switch(board: QuirkBoard, quirk: Quirk, order: QuirkOrder) -> None:
 
 
 def _words(quirk: Quirk, order: QuirkOrder) -> str:
+    if quirk.system is System.DEVICE:
+        return "line to the hub mended" if order.off else "line to the hub cut"
     if order.off:
         return f"{quirk.name} off"
     if quirk.measure is Measure.SWITCH:

@@ -39,8 +39,11 @@ def until_interrupted(command: Run) -> Run:
     return run
 
 
-def guarded(command: Run) -> Run:
-    """Return *command* with its errors as one line and an exit code."""
+def guarded(command: Run, *, refused: int = EXIT_REFUSED) -> Run:
+    """Return *command* with its errors as one line and an exit code; *refused* is that of others.
+
+    A command to a world is refused by it; a world that cannot start was asked for what cannot be.
+    """
 
     def run(arguments: argparse.Namespace) -> int:
         try:
@@ -53,7 +56,7 @@ def guarded(command: Run) -> Run:
             return EXIT_BAD_INPUT
         except AzureStandInError as error:
             sys.stderr.write(f"taktgate world: {error}\n")
-            return EXIT_REFUSED
+            return refused
 
     return run
 
