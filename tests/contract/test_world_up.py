@@ -18,6 +18,8 @@ import pytest
 from taktgate.cli import main
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.azure.world.cli import add_commands
+from taktgate.standin.azure.world.running_worlds import records_folder
+from taktgate.standin.azure.world.samples import base_content
 
 TIMEOUT_S = 30.0
 MODULE = "import time; print('up', flush=True); time.sleep(600)"
@@ -130,6 +132,7 @@ def test_world_is_steered_looked_at_and_ended(
     hub = hub_of(sheet, monkeypatch)
     hub.create_configuration(deployment(sheet, "base", "tags.app='qc'", 10))
     hub.create_configuration(deployment(sheet, "layer", LAYER_CONDITION, 20))
+    assert shell.ask("status")["devices"][0]["applied"] == [], "the period is not over"
     assert shell.ask("evaluate") == {"deployments": 2, "devices": 1}
     wait_until(lambda: running(shell) == ["running"])
 
@@ -156,24 +159,39 @@ def running(shell: Shell) -> list[str]:
     return [each["runtime"] for each in modules if each["runtime"]]
 
 
+def write_deployment(folder: Path, priority: int, **routes: str) -> str:
+    """Write a deployment for `--deployment`; return the file's name."""
+    content = base_content([])
+    content["modulesContent"]["$edgeHub"]["properties.desired"]["routes"] = routes
+    document = {
+        "id": "base",
+        "content": content,
+        "targetCondition": "tags.line='a'",
+        "priority": priority,
+    }
+    path = folder / "deployment.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return str(path)
+
+
 def test_kept_world_goes_on_after_a_kill(
     shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state = str(tmp_path / "state")
-    first = shell.sheet("--state", state, "--edge-device", "press-3:line=a")
+    file = write_deployment(tmp_path, priority=10)
+    first = shell.sheet("--state", state, "--edge-device", "press-3:line=a", "--deployment", file)
     hub = hub_of(first, monkeypatch)
-    hub.create_configuration(deployment(first, "base", "tags.line='a'", 10))
     authority = Path(first["ca_file"]).read_bytes()
     shell.started[0].kill()
     shell.started[0].wait(TIMEOUT_S)
-    second = shell.sheet("--state", state)
+    second = shell.sheet("--state", state, "--deployment", write_deployment(tmp_path, 12))
     changing = {"control_socket", "workload_sockets"}  # short-lived names, as this path is long
     assert {k: v for k, v in second.items() if k not in changing} == {
         k: v for k, v in first.items() if k not in changing
     }
     assert Path(second["ca_file"]).read_bytes() == authority
     assert [each["name"] for each in second["devices"]] == ["press-3"]
-    assert [each.id for each in hub.get_configurations()] == ["base"]
+    assert [(each.id, each.priority) for each in hub.get_configurations()] == [("base", 12)]
     wait_until(lambda: shell.ask("status")["devices"][0]["applied"] == ["base"])
 
 
@@ -187,6 +205,7 @@ def test_signal_ends_a_world_cleanly(shell: Shell, number: signal.Signals) -> No
     process.send_signal(number)
     out, errors = process.communicate(timeout=TIMEOUT_S)
     assert (process.returncode, out, errors) == (0, "world ended\n", "")
+    assert list(records_folder().glob("*.json")) == []
 
 
 def test_taken_port_is_named_and_nothing_stays(
@@ -198,6 +217,18 @@ def test_taken_port_is_named_and_nothing_stays(
     assert code == 2
     assert f"{network.address(1)}:8443 is in use; rule: " in errors
     assert not (state / "world.json").exists()
+
+
+def test_changed_content_of_a_kept_deployment_is_refused(
+    shell: Shell, tmp_path: Path, network: LoopbackNetwork
+) -> None:
+    state = ["--state", str(tmp_path / "state"), "--network", network.prefix]
+    shell.sheet(*state, "--deployment", write_deployment(tmp_path, 10))
+    shell.run("down")
+    changed = write_deployment(tmp_path, 10, up="FROM /* INTO $upstream")
+    code, _, errors = shell.run("up", *state, "--deployment", changed)
+    assert code == 2
+    assert errors.startswith("taktgate world: deployment base: ")
 
 
 def test_second_world_on_the_same_state_is_refused(shell: Shell, tmp_path: Path) -> None:
