@@ -247,6 +247,29 @@ def test_a_newer_connection_ends_the_older(world: CloudThread, connect: Connect)
     assert world.cloud.device_endpoint.connected == {DEVICE}
 
 
+def connection_state(world: CloudThread, module: str) -> object:
+    source = "devices.modules" if module else "devices"
+    where = f"deviceId = '{DEVICE}'" + (f" AND moduleId = '{module}'" if module else "")
+    (twin,) = world.cloud.hub.query(f"SELECT * FROM {source} WHERE {where}")[1]
+    return twin["connectionState"]
+
+
+@pytest.mark.azure(
+    "IoT Hub",
+    "A twin's connectionState follows its client's MQTT connection",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry",
+)
+@CLIENTS
+def test_connection_state_follows_the_connection(
+    world: CloudThread, connect: Connect, module: str
+) -> None:
+    assert connection_state(world, module) == "Disconnected"
+    client = connect(module)
+    assert connection_state(world, module) == "Connected"
+    client.disconnect()
+    wait_for(lambda: connection_state(world, module) == "Disconnected")
+
+
 @pytest.mark.azure(
     "IoT Hub",
     "A connection ends when its SAS token expires; the SDK renews it by a new connection",

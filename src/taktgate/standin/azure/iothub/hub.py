@@ -305,6 +305,14 @@ class IotHub:
         identity.touch()
         return identity.reported_version
 
+    def set_connected(self, device: str, module: str | None, connected: bool) -> None:
+        """Note that a device or module came or went, as its identity then says.
+
+        Raises:
+            HubRequestError: 404.
+        """
+        self.identity(device, module).is_connected = connected
+
     def take_telemetry(self, telemetry: Telemetry) -> None:
         """Take a message from a device."""
         self.telemetry.append(telemetry)

@@ -30,6 +30,7 @@ class Identity:
     desired_version: int = 1
     reported: JsonObject = field(default_factory=dict)
     reported_version: int = 1
+    is_connected: bool = False
     configurations: JsonObject = field(default_factory=dict)
     version: int = 1
     updated_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
@@ -38,6 +39,11 @@ class Identity:
     def etag(self) -> str:
         """The etag of the twin and the identity."""
         return f"AAAAAAAA{self.version:04d}"
+
+    @property
+    def connection_state(self) -> str:
+        """Azure's word for whether the client is connected."""
+        return "Connected" if self.is_connected else "Disconnected"
 
     def touch(self) -> None:
         """Count a change."""
@@ -52,7 +58,7 @@ class Identity:
             "etag": self.etag,
             "deviceEtag": self.etag,
             "status": self.status,
-            "connectionState": "Disconnected",
+            "connectionState": self.connection_state,
             "lastActivityTime": self.updated_at,
             "authenticationType": "sas",
             "version": self.version,
@@ -83,7 +89,7 @@ class Identity:
             "deviceId": self.device_id,
             "generationId": self.generation_id,
             "etag": self.etag,
-            "connectionState": "Disconnected",
+            "connectionState": self.connection_state,
             "authentication": {
                 "type": "sas",
                 "symmetricKey": {"primaryKey": self.key, "secondaryKey": self.key},
