@@ -4,8 +4,9 @@ Example: scripts/bench fleet --devices 1000 --json --samples fleet.jsonl
 
 One process holds a local IoT Hub and the devices, each with four TLS connections to it. A layer is
 created by the REST interface with azure-iot-hub. The clock runs from before that call until the
-last device has got the new desired property, and until the hub has acknowledged the last device's
-report on it. The devices work without pause (no pull, no fetch, no trial): the hardest case.
+last device has got the new desired property, until the hub has acknowledged the last device's
+report on it, and until it knows that the last device's model is confirmed; then comes the next
+layer. The devices work without pause (no pull, no fetch, no trial): the hardest case.
 """
 
 import argparse
@@ -45,20 +46,22 @@ class Round:
     """When the hub's answer to the call was there."""
     desired_s: dict[str, float]
     reported_s: dict[str, float]
+    confirmed_s: dict[str, float]
 
 
 @dataclass(slots=True, kw_only=True)
 class Arrivals:
-    """Takes down when an order arrives on each device, and when its report has arrived."""
+    """Takes down when an order arrives on each device, and when its reports have arrived."""
 
     order: str = ""
     desired: dict[str, float] = field(default_factory=dict)
     reported: dict[str, float] = field(default_factory=dict)
+    confirmed: dict[str, float] = field(default_factory=dict)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def expect(self, order: str) -> None:
         """Begin anew."""
-        self.order, self.desired, self.reported = order, {}, {}
+        self.order, self.desired, self.reported, self.confirmed = order, {}, {}, {}
 
     def desired_changed(self, device: str, module: str, document: JsonObject) -> None:
         """Take down a device's first sight of the order."""
@@ -67,21 +70,24 @@ class Arrivals:
             self._note(self.desired, device)
 
     def report_taken(self, device: str, module: str, reported: JsonObject) -> None:
-        """Take down the hub's first acknowledgement of a report on the order."""
+        """Take down the hub's first acknowledgement of each module's report on the order."""
         if module == MODEL_STAGER and reported.get("stager", {}).get("order") == self.order:
             self._note(self.reported, device)
+        inspection = reported.get("inspection", {})
+        if module == INFERENCE and inspection.get("confirmedOrder") == self.order:
+            self._note(self.confirmed, device)
 
     async def complete(self, devices: int, progress: Callable[[str], None]) -> None:
-        """Return when all devices have reported.
+        """Return when all devices have confirmed the order.
 
         Raises:
             TimeoutError: Some have not.
         """
         async with asyncio.timeout(TIMEOUT_S):
-            while len(self.reported) < devices:
+            while len(self.confirmed) < devices:
                 await self.changed.wait()
                 self.changed.clear()
-        progress(f"{self.order}: {len(self.reported)} devices have reported")
+        progress(f"{self.order}: confirmed by {len(self.confirmed)} devices")
 
     def _note(self, times: dict[str, float], device: str) -> None:
         times.setdefault(device, time.monotonic())
@@ -191,6 +197,7 @@ async def run_round(
         created_s=created_s - began_s,
         desired_s={name: at_s - began_s for name, at_s in arrivals.desired.items()},
         reported_s={name: at_s - began_s for name, at_s in arrivals.reported.items()},
+        confirmed_s={name: at_s - began_s for name, at_s in arrivals.confirmed.items()},
     )
 
 
@@ -200,6 +207,7 @@ def summary(each: Round) -> JsonObject:
         "created_s": round(each.created_s, 3),
         "desired": percentiles(list(each.desired_s.values())),
         "reported": percentiles(list(each.reported_s.values())),
+        "confirmed": percentiles(list(each.confirmed_s.values())),
     }
 
 
@@ -231,7 +239,11 @@ def write_samples(path: Path | None, rounds: list[Round]) -> None:
 def by_device(each: Round) -> dict[str, JsonObject]:
     """Return a round's samples by device."""
     return {
-        name: {"desired_s": round(at_s, 6), "reported_s": round(each.reported_s[name], 6)}
+        name: {
+            "desired_s": round(at_s, 6),
+            "reported_s": round(each.reported_s[name], 6),
+            "confirmed_s": round(each.confirmed_s[name], 6),
+        }
         for name, at_s in each.desired_s.items()
     }
 
@@ -255,7 +267,7 @@ def as_text(figures: JsonObject) -> str:
         "seconds from the call    n      p50     p90     p99     last",
     ]
     for number, each in enumerate(figures["rounds"], start=1):
-        for name in ("desired", "reported"):
+        for name in ("desired", "reported", "confirmed"):
             row = each[name]
             numbers = "".join(f"{row[key]:8.3f}" for key in ("p50", "p90", "p99", "last"))
             lines.append(f"round {number} {name:<12}{row['n']:>6}{numbers}")

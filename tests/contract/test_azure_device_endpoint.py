@@ -164,13 +164,14 @@ def test_cloud_calls_a_method(world: CloudThread, connect: Connect, module: str)
 )
 def test_method_waits_for_a_device_that_comes_in_time(world: CloudThread, connect: Connect) -> None:
     call = MethodRequest(name="Ping", connect_timeout_s=TIMEOUT_S, response_timeout_s=5)
-    hub = world.cloud.hub
+    hub, module = world.cloud.hub, "late"
+    world.call(hub.put_module, DEVICE, module, {})
 
     async def begin() -> "asyncio.Task[Any]":
-        return asyncio.create_task(hub.invoke(DEVICE, MODULE, call))
+        return asyncio.create_task(hub.invoke(DEVICE, module, call))
 
     calling = world.run(begin())
-    client = connect(MODULE)
+    client = connect(module)
 
     def answer(request: Any) -> None:
         client.send_method_response(MethodResponse(request.request_id, 200, None))
@@ -244,6 +245,29 @@ def test_a_newer_connection_ends_the_older(world: CloudThread, connect: Connect)
     wait_for(lambda: not older.connected)
     newer.send_message("still here")
     assert world.cloud.device_endpoint.connected == {DEVICE}
+
+
+def connection_state(world: CloudThread, module: str) -> object:
+    source = "devices.modules" if module else "devices"
+    where = f"deviceId = '{DEVICE}'" + (f" AND moduleId = '{module}'" if module else "")
+    (twin,) = world.cloud.hub.query(f"SELECT * FROM {source} WHERE {where}")[1]
+    return twin["connectionState"]
+
+
+@pytest.mark.azure(
+    "IoT Hub",
+    "A twin's connectionState follows its client's MQTT connection",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-identity-registry",
+)
+@CLIENTS
+def test_connection_state_follows_the_connection(
+    world: CloudThread, connect: Connect, module: str
+) -> None:
+    assert connection_state(world, module) == "Disconnected"
+    client = connect(module)
+    assert connection_state(world, module) == "Connected"
+    client.disconnect()
+    wait_for(lambda: connection_state(world, module) == "Disconnected")
 
 
 @pytest.mark.azure(
@@ -402,7 +426,7 @@ def test_subscriptions_outlive_a_connection_unless_the_session_is_clean(
 
 @pytest.mark.azure(
     "IoT Hub",
-    "Documented topics are granted with QoS 1 at most and five at a time; others are refused",
+    "Documented topics are granted, with QoS 1 at most; others are refused",
     source="learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub",
 )
 def test_only_documented_topics_are_granted(world: CloudThread) -> None:

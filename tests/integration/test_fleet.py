@@ -1,6 +1,7 @@
 """Light devices beside real ones in one hub, and `taktgate rollout` on a fleet of them."""
 
 import asyncio
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -188,7 +189,8 @@ def test_rollout_stops_at_the_ring_whose_stations_go_back(tmp_path: Path) -> Non
         fleet.faults.rules = (Fault(kind=FaultKind.ROLLED_BACK, version="2.0.0", share=0.7),)
         code, document = await rollout(cloud, tmp_path, "run")
         assert code == 3, document
-        assert "OVER_REJECT" in document["reason"]
+        # Which of a station's two reports is read first, inference's or the stager's, is chance.
+        assert re.search(r"failed, allowed 0: vis-00\d \((OVER_REJECT|BLOCKED)", document["reason"])
         await until(lambda: fleet.statistics().ordered == {"1.0.0": 20})
         await until(lambda: fleet.statistics().live == {"1.0.0": 20})
 
@@ -206,8 +208,9 @@ def test_light_device_answers_methods_and_comes_back_after_a_cut_line(tmp_path: 
 
         cloud.hub.link("vis-000").set_online(False)
         await until(lambda: fleet.statistics().connected == 1)
-        with pytest.raises(HubRequestError, match="offline"):
+        with pytest.raises(HubRequestError) as refused:
             await cloud.hub.invoke("vis-000", "$edgeAgent", ping)
+        assert refused.value.number == 404103
         await cloud.create_deployment(layer("o2", "tags.app='qc'"))
         await until(lambda: fleet.statistics().live == {"1.0.0": 1, "2.0.0": 1})
         cloud.hub.link("vis-000").set_online(True)

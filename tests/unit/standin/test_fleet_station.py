@@ -115,6 +115,18 @@ def test_order_during_a_trial_waits_until_that_has_settled() -> None:
     assert station.as_rollout_reads("3.0.0", "o3").state is StationState.CONFIRMED
 
 
+def test_notice_during_a_load_waits_until_the_trial_after_it_has_settled() -> None:
+    station = station_on_first_model()
+    station.order("2.0.0", "o2")
+    while station.inspection.phase is not InspectionPhase.LOADING:
+        station.wait(0.1)
+    station.order("1.0.0", "o3")
+    station.wait(20.0)
+    assert (station.stager.phase, station.live) == (StagingPhase.STAGED, "2.0.0")
+    station.wait()
+    assert station.as_rollout_reads("1.0.0", "o3").state is StationState.CONFIRMED
+
+
 def test_order_for_a_changeover_waits_for_the_line() -> None:
     station = station_on_first_model()
     station.order("2.0.0", "o2", activation="changeover")

@@ -1,7 +1,6 @@
 """One light device: which modules run, what they tell each other, who waits for what."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -28,8 +27,6 @@ from taktgate.standin.azure.fleet.module_client import HubPlace, ModuleClient
 from taktgate.standin.azure.fleet.pace import Pace
 from taktgate.standin.azure.fleet.stager import LightStager
 from taktgate.standin.azure.json_types import JsonObject
-
-log = logging.getLogger(__name__)
 
 EDGE_AGENT, EDGE_HUB = "$edgeAgent", "$edgeHub"
 

@@ -1,7 +1,6 @@
 """The client's side of one MQTT connection to IoT Hub: CONNECT, SUBSCRIBE, notices, keep-alive."""
 
 import asyncio
-import itertools
 import logging
 from typing import Protocol
 
@@ -12,7 +11,7 @@ log = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 240
 """As the C SDK has it (learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub)."""
-LAST_PACKET_ID = 0xFFFF
+SUBSCRIBE_ID = 1
 
 
 class LineHandler(Protocol):
@@ -43,7 +42,6 @@ class HubLine(asyncio.Protocol):
         self._filters = filters
         self._decoder = codec.Decoder()
         self._transport: asyncio.Transport | None = None
-        self._packet_ids = itertools.cycle(range(1, LAST_PACKET_ID + 1))
         self._heard_s = 0.0
         self._beat: asyncio.TimerHandle | None = None
         self._connack: int | None = None
@@ -82,10 +80,9 @@ class HubLine(asyncio.Protocol):
         self.gone.set()
         self._handler.ended(self, self._connack or None)
 
-    def publish(self, topic: str, payload: bytes, *, qos: int = 0) -> None:
+    def publish(self, topic: str, payload: bytes) -> None:
         """Send a message; a line that is not open drops it."""
-        packet_id = next(self._packet_ids) if qos else 0
-        self._send(codec.Publish(topic=topic, payload=payload, qos=qos, packet_id=packet_id))
+        self._send(codec.Publish(topic=topic, payload=payload))
 
     def close(self) -> None:
         """Say goodbye and end."""
@@ -117,7 +114,7 @@ class HubLine(asyncio.Protocol):
         self._connack = code
         if code == codec.ACCEPTED:
             filters = tuple((name, 0) for name in self._filters)
-            self._send(codec.Subscribe(packet_id=next(self._packet_ids), filters=filters))
+            self._send(codec.Subscribe(packet_id=SUBSCRIBE_ID, filters=filters))
 
     def _subscribed(self, codes: tuple[int, ...]) -> None:
         if codec.SUBSCRIPTION_FAILED in codes:

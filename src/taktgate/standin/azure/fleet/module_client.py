@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 API_VERSION = "2021-04-12"
 TOKEN_LIFETIME_S = 3600
 CONNECT_TIMEOUT_S = 60.0
+GOODBYE_TIMEOUT_S = 2.0
 SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 REPORT_AGAIN_S = 10.0
 OK, NO_CONTENT, SLOW_DOWN = 200, 204, 429
@@ -111,7 +112,11 @@ class ModuleClient:
         line = self._line
         if line is not None:
             line.close()
-            await line.gone.wait()
+            try:
+                async with asyncio.timeout(GOODBYE_TIMEOUT_S):
+                    await line.gone.wait()
+            except TimeoutError:
+                line.cut()
 
     def report(self, wanted: JsonObject) -> None:
         """Bring the hub's copy of the report to *wanted*, now or when that is possible."""

@@ -4,6 +4,7 @@ Rules of learn.microsoft.com/azure/iot/iot-mqtt-connect-to-iot-hub. The port is 
 the SDKs, so a hub's MQTT endpoint needs an address of its own.
 """
 
+import contextlib
 import logging
 import ssl
 from collections.abc import Iterable
@@ -102,6 +103,7 @@ class DeviceEndpoint:
             return None
         is_known = session.is_known and not packet.clean_session
         session.attach(connection, link, clean=packet.clean_session, expiry_s=expiry_s)
+        self._hub.set_connected(session.device, session.module or None, True)
         connection.send(codec.ConnAck(code=codec.ACCEPTED, session_present=is_known))
         return packet.client_id
 
@@ -130,8 +132,13 @@ class DeviceEndpoint:
 
     def lost(self, connection: Connection, client_id: str | None) -> None:
         """Forget a connection."""
-        if client_id is not None:
-            self._sessions[client_id].detach(connection)
+        if client_id is None:
+            return
+        session = self._sessions[client_id]
+        session.detach(connection)
+        if session.connection is None:
+            with contextlib.suppress(HubRequestError):  # it may have been deleted
+                self._hub.set_connected(session.device, session.module or None, False)
 
     def _new_connection(self) -> Connection:
         return Connection(self, self._connect_timeout_s, max_silence_s=MAX_SILENCE_S)

@@ -91,8 +91,10 @@ class TlsLayer(asyncio.Protocol):
         """Encrypt and send; what is written during a read leaves with what else that read gave."""
         if self._transport is None or not data:
             return
+        rest = memoryview(data)
         try:
-            self._tls.write(data)
+            while rest:  # OpenSSL may take a part only, as it does beyond 16 MiB
+                rest = rest[self._tls.write(rest) :]
         except ssl.SSLError as error:
             self._fail(error)
             return
