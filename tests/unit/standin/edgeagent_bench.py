@@ -9,7 +9,7 @@ from typing import Any
 
 from taktgate.standin.azure.clock import ManualClock
 from taktgate.standin.azure.edgeagent.agent import EdgeAgent, EdgeAgentSettings
-from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.errors import EngineUnreachableError, StepFailedError
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.runtime import (
     ContainerState,
@@ -43,6 +43,7 @@ class FakeRuntime:
         self.containers: dict[str, FakeContainer] = {}
         self.done: list[str] = []
         self.lines: dict[str, list[LogLine]] = {}
+        self.is_gone = False
 
     async def open(self) -> Platform:
         return Platform(os="linux", architecture="x86_64", version="24.0.7")
@@ -75,9 +76,11 @@ class FakeRuntime:
     async def wait(self, name: str) -> int:
         container = self.containers[name]
         await container.ended.wait()
+        self._must_be_there()
         return container.exit_code
 
     async def stop(self, name: str, grace_s: float) -> int:
+        self._must_be_there()
         self.done.append(f"stop {name}")
         self.containers[name].ended.set()
         return 0
@@ -97,6 +100,10 @@ class FakeRuntime:
 
     async def logs(self, name: str, window: LogWindow) -> list[LogLine]:
         return [line for line in self.lines.get(name, []) if window.holds(line.stamped_s)]
+
+    def _must_be_there(self) -> None:
+        if self.is_gone:
+            raise EngineUnreachableError("container engine at x does not answer")
 
     def end(self, name: str, exit_code: int) -> None:
         container = self.containers[name]

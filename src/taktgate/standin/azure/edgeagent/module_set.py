@@ -34,7 +34,7 @@ from taktgate.standin.azure.edgeagent.runtime import (
     RegistryLogin,
     registry_logins,
 )
-from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.errors import AzureStandInError
 from taktgate.standin.azure.quirks import QuirkBoard
 
 log = logging.getLogger(__name__)
@@ -149,13 +149,19 @@ class ModuleSet:
         return Outcome(failures=failures, has_skipped=has_skipped)
 
     async def stop(self) -> None:
-        """End all modules at once; the runtime forgets them."""
-        await asyncio.gather(*(self._remove(name) for name in list(self._modules)))
+        """End all modules at once; the runtime forgets them. What cannot be ended is logged."""
+        names = list(self._modules)
+        ends = await asyncio.gather(*(self._remove(name) for name in names), return_exceptions=True)
+        for name, end in zip(names, ends, strict=True):
+            if isinstance(end, StepFailedError):
+                log.error("module not ended", extra={"module_name": name, "reason": str(end)})
+            elif isinstance(end, BaseException):
+                raise end
 
     async def _try(self, step: Step) -> Exception | None:
         try:
             await self._do(step)
-        except (StepFailedError, ManifestError, OSError) as error:
+        except (AzureStandInError, OSError) as error:
             self._retries.failed(step.key, now_s=self._clock.now())
             facts = {"device": self._settings.device, "step": str(step), "reason": str(error)}
             log.error("step of a deployment failed", extra=facts)

@@ -13,7 +13,12 @@ from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus,
 from taktgate.standin.azure.edgeagent.errors import EmptyConfigError
 from taktgate.standin.azure.edgeagent.manifest import parse_deployment
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
-from taktgate.standin.azure.errors import ManifestError, UpstreamOfflineError
+from taktgate.standin.azure.errors import (
+    HubRequestError,
+    ManifestError,
+    UpstreamOfflineError,
+)
+from taktgate.standin.azure.json_types import JsonObject
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +33,7 @@ class DeploymentSource:
         self._module = module
         self._backup = backup
         self._back_off = back_off
-        self._seen_version: int | None = None
+        self._seen: tuple[int, JsonObject] | None = None
         self.good: VersionedDeployment | None = None
         self.options = AgentOptions(back_off=back_off)
         self.refusal: DeploymentStatus | None = None
@@ -48,9 +53,12 @@ class DeploymentSource:
             twin = self._link.twin_properties(self._module)
         except UpstreamOfflineError:
             return
-        if twin.desired_version == self._seen_version:
+        except HubRequestError as error:
+            log.error("hub has no twin of edgeAgent", extra={"reason": str(error)})
             return
-        self._seen_version = twin.desired_version
+        if (twin.desired_version, twin.desired) == self._seen:
+            return
+        self._seen = twin.desired_version, twin.desired
         try:
             config = VersionedDeployment(
                 version=twin.desired_version,
