@@ -67,8 +67,10 @@ class FakeRuntime:
         self.containers[recipe.spec.name] = FakeContainer(recipe=recipe)
 
     async def start(self, name: str) -> int:
+        container = self.containers.get(name)
+        if container is None:
+            raise StepFailedError(f"No such container: {name}")
         self.done.append(f"start {name}")
-        container = self.containers[name]
         container.runs += 1
         container.ended.clear()
         return container.runs

@@ -237,6 +237,5 @@ class EdgeAgent:
 
     def _on_online(self, online: bool) -> None:
         if online:
-            self._reporter.forget()
             self._wake.set()
             self._on_change()
