@@ -58,7 +58,6 @@ class EdgeAgentSettings:
     """Run modules as containers of this engine; None runs the commands of `images`."""
     report_period_s: float = 0.02
     """Reports that come closer than this, in world seconds, are sent as one; 5 in Azure."""
-    hub_hostname: str = "taktgate-local.azure-devices.net"
 
 
 class EdgeAgent:
@@ -73,6 +72,7 @@ class EdgeAgent:
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
         runtime: ModuleRuntime | None = None,
+        hub_hostname: str = "localhost",
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -83,6 +83,7 @@ class EdgeAgent:
             clock: The world's clock; the wall's if none is given.
             quirks: What edgeAgent does wrong; a board of its own if none is given.
             runtime: What runs modules, in place of the one that *settings* choose.
+            hub_hostname: The hub's name, as the lines of logs give it.
         """
         self._link = link
         self._settings = settings
@@ -118,9 +119,7 @@ class EdgeAgent:
             ),
         )
         self._reporter = Reporter(link, OWN_MODULE)
-        self._methods = AgentMethods(
-            self, hub=settings.hub_hostname, device=link.device, clock=self._clock
-        )
+        self._methods = AgentMethods(self, hub=hub_hostname, device=link.device, clock=self._clock)
         self._status = deployment_status.COOLING_OFF
         self._version = 0
         self._started_at = self._clock.utc()

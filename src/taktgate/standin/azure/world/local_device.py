@@ -63,7 +63,12 @@ class LocalDevice:
             settings=edgehub,
         )
         self.edgeagent = EdgeAgent(
-            link=link, identities=self, settings=agent, clock=clock, quirks=agent_quirks
+            link=link,
+            identities=self,
+            settings=agent,
+            clock=clock,
+            quirks=agent_quirks,
+            hub_hostname=place.hub_hostname,
         )
         link.method_target = self
 
