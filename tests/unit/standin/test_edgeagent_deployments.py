@@ -67,6 +67,11 @@ def broken(**changes: Any) -> dict[str, Any]:
         (broken(status=None), 400, "modules.a.status None; rule"),
         (broken(restartPolicy="often"), 400, "modules.a.restartPolicy 'often'; rule"),
         (broken(imagePullPolicy="daily"), 400, "modules.a.imagePullPolicy 'daily'; rule"),
+        (
+            broken(settings={"image": "a:1", "createOptions": '{"HostConfig": []}'}),
+            400,
+            "createOptions.HostConfig; rule: an object",
+        ),
         (broken(settings={}), 400, "modules.a.settings.image; rule"),
         ({"schemaVersion": "1.1", "modules": []}, 400, "modules; rule: an object"),
         (

@@ -18,6 +18,7 @@ from taktgate.standin.azure.edgeagent.deployment.backup import DeploymentBackup
 from taktgate.standin.azure.edgeagent.deployment.source import DeploymentSource
 from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.methods import AgentMethods
 from taktgate.standin.azure.edgeagent.module import ManagedModule, ModuleEvent, log_crash
 from taktgate.standin.azure.edgeagent.module_set import (
@@ -26,7 +27,7 @@ from taktgate.standin.azure.edgeagent.module_set import (
     ModuleSetSettings,
 )
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.edgeagent.report import AgentSight, reported_properties
+from taktgate.standin.azure.edgeagent.report import AGENT_VERSION, AgentSight, reported_properties
 from taktgate.standin.azure.edgeagent.reporter import Reporter
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime, Platform
@@ -98,17 +99,20 @@ class EdgeAgent:
             clock=self._clock,
         )
         self._platform = Platform(os="", architecture="", version="")
+        self.journal = Journal(settings.directory / "logs" / "edgeAgent.log", self._clock)
         self._source = DeploymentSource(
             link,
             OWN_MODULE,
             backup=DeploymentBackup(settings.directory / "agent"),
             back_off=settings.back_off,
+            journal=self.journal,
         )
         self._set = ModuleSet(
             runtime=self.runtime,
             identities=identities,
             clock=self._clock,
             quirks=self.quirks,
+            journal=self.journal,
             settings=ModuleSetSettings(
                 device=link.device,
                 environment=settings.environment,
@@ -143,6 +147,7 @@ class EdgeAgent:
             EngineUnreachableError: Modules are to be containers and no engine answers.
         """
         self._platform = await self.runtime.open()
+        self.journal.inform(f"Version - {AGENT_VERSION}")
         self._started_at = self._clock.utc()
         self._is_up = True
         self._source.restore()

@@ -18,6 +18,7 @@ from taktgate.standin.azure.edgeagent.deployment.plan import Action, Step, plan_
 from taktgate.standin.azure.edgeagent.deployment.retries import StepRetries
 from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.manifest import (
     Deployment,
     ModuleSpec,
@@ -94,12 +95,14 @@ class ModuleSet:
         identities: ModuleIdentities,
         clock: Clock,
         quirks: QuirkBoard,
+        journal: Journal,
         settings: ModuleSetSettings,
     ) -> None:
         self._runtime = runtime
         self._identities = identities
         self._clock = clock
         self._quirks = quirks
+        self._journal = journal
         self._settings = settings
         self._modules: dict[str, ManagedModule] = {}
         self._present: dict[str, WantedModule] = {}
@@ -159,12 +162,14 @@ class ModuleSet:
                 raise end
 
     async def _try(self, step: Step) -> Exception | None:
+        self._journal.inform(f'Executing command: "{step}"')
         try:
             await self._do(step)
         except (AzureStandInError, OSError) as error:
             self._retries.failed(step.key, now_s=self._clock.now())
             facts = {"device": self._settings.device, "step": str(step), "reason": str(error)}
             log.error("step of a deployment failed", extra=facts)
+            self._journal.complain(f"Step failed. Failure when running command {step}: {error}")
             return error
         self._retries.succeeded(step.key)
         self._settings.on_change()

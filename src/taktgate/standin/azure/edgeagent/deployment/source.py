@@ -11,6 +11,7 @@ from taktgate.standin.azure.edgeagent.deployment.backup import DeploymentBackup,
 from taktgate.standin.azure.edgeagent.deployment.options import AgentOptions, agent_options
 from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus, refused
 from taktgate.standin.azure.edgeagent.errors import EmptyConfigError
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.manifest import parse_deployment
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.errors import (
@@ -27,12 +28,19 @@ class DeploymentSource:
     """Knows the last good deployment, and whether a newer one was refused."""
 
     def __init__(
-        self, link: DeviceLink, module: str, *, backup: DeploymentBackup, back_off: BackOff
+        self,
+        link: DeviceLink,
+        module: str,
+        *,
+        backup: DeploymentBackup,
+        back_off: BackOff,
+        journal: Journal,
     ) -> None:
         self._link = link
         self._module = module
         self._backup = backup
         self._back_off = back_off
+        self._journal = journal
         self._seen: tuple[int, JsonObject] | None = None
         self.good: VersionedDeployment | None = None
         self.options = AgentOptions(back_off=back_off)
@@ -72,6 +80,7 @@ class DeploymentSource:
             level = logging.INFO if isinstance(error, EmptyConfigError) else logging.ERROR
             facts = {"device": self._link.device, "reason": str(error)}
             log.log(level, "deployment refused", extra=facts)
+            self._journal.complain(f"Deployment {twin.desired_version} refused: {error}")
             return
         self.refusal = None
         self._backup.save(config)
