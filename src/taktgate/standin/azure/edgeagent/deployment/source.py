@@ -76,11 +76,7 @@ class DeploymentSource:
             self._accept(config)
         except ManifestError as error:
             self.refusal = refused(error)
-            # A device that nobody has given a deployment yet is no fault.
-            level = logging.INFO if isinstance(error, EmptyConfigError) else logging.ERROR
-            facts = {"device": self._link.device, "reason": str(error)}
-            log.log(level, "deployment refused", extra=facts)
-            self._journal.complain(f"Deployment {twin.desired_version} refused: {error}")
+            self._say_refused(twin.desired_version, error)
             return
         self.refusal = None
         self._backup.save(config)
@@ -88,3 +84,12 @@ class DeploymentSource:
     def _accept(self, config: VersionedDeployment) -> None:
         self.options = agent_options(config.deployment, back_off=self._back_off)
         self.good = config
+
+    def _say_refused(self, version: int, error: ManifestError) -> None:
+        if isinstance(error, EmptyConfigError):
+            # A device that nobody has given a deployment yet is no fault.
+            log.info("device has no deployment", extra={"device": self._link.device})
+            return
+        facts = {"device": self._link.device, "reason": str(error)}
+        log.error("deployment refused", extra=facts)
+        self._journal.complain(f"Deployment {version} refused: {error}")
