@@ -208,6 +208,10 @@ def wanted(image: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def broken(**changes: Any) -> dict[str, Any]:
+    return {"schemaVersion": "1.1", "modules": {"a": wanted("a:1", **changes)}}
+
+
 def run(
     directory: Path,
     job: Callable[[AgentBench], Any],
@@ -225,3 +229,19 @@ def run(
         return bench
 
     return asyncio.run(main())
+
+
+def version(bench: AgentBench) -> int:
+    return bench.link.twin_properties(AGENT).desired_version
+
+
+def pulls(bench: AgentBench) -> int:
+    return sum(each.startswith("pull") for each in bench.runtime.done)
+
+
+async def forward(bench: AgentBench, seconds: int) -> None:
+    """Let the world's time pass second by second."""
+    step_s = 1 if seconds <= 120 else seconds / 120
+    for _ in range(min(seconds, 120)):
+        bench.clock.advance(step_s)
+        await turn_over()
