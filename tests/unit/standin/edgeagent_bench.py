@@ -9,7 +9,7 @@ from typing import Any
 
 from taktgate.standin.azure.clock import ManualClock
 from taktgate.standin.azure.edgeagent.agent import EdgeAgent, EdgeAgentSettings
-from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.errors import EngineUnreachableError, StepFailedError
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.runtime import (
     ContainerState,
@@ -43,6 +43,7 @@ class FakeRuntime:
         self.containers: dict[str, FakeContainer] = {}
         self.done: list[str] = []
         self.lines: dict[str, list[LogLine]] = {}
+        self.is_gone = False
 
     async def open(self) -> Platform:
         return Platform(os="linux", architecture="x86_64", version="24.0.7")
@@ -66,8 +67,10 @@ class FakeRuntime:
         self.containers[recipe.spec.name] = FakeContainer(recipe=recipe)
 
     async def start(self, name: str) -> int:
+        container = self.containers.get(name)
+        if container is None:
+            raise StepFailedError(f"No such container: {name}")
         self.done.append(f"start {name}")
-        container = self.containers[name]
         container.runs += 1
         container.ended.clear()
         return container.runs
@@ -75,9 +78,11 @@ class FakeRuntime:
     async def wait(self, name: str) -> int:
         container = self.containers[name]
         await container.ended.wait()
+        self._must_be_there()
         return container.exit_code
 
     async def stop(self, name: str, grace_s: float) -> int:
+        self._must_be_there()
         self.done.append(f"stop {name}")
         self.containers[name].ended.set()
         return 0
@@ -97,6 +102,10 @@ class FakeRuntime:
 
     async def logs(self, name: str, window: LogWindow) -> list[LogLine]:
         return [line for line in self.lines.get(name, []) if window.holds(line.stamped_s)]
+
+    def _must_be_there(self) -> None:
+        if self.is_gone:
+            raise EngineUnreachableError("container engine at x does not answer")
 
     def end(self, name: str, exit_code: int) -> None:
         container = self.containers[name]
@@ -199,6 +208,10 @@ def wanted(image: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+def broken(**changes: Any) -> dict[str, Any]:
+    return {"schemaVersion": "1.1", "modules": {"a": wanted("a:1", **changes)}}
+
+
 def run(
     directory: Path,
     job: Callable[[AgentBench], Any],
@@ -216,3 +229,19 @@ def run(
         return bench
 
     return asyncio.run(main())
+
+
+def version(bench: AgentBench) -> int:
+    return bench.link.twin_properties(AGENT).desired_version
+
+
+def pulls(bench: AgentBench) -> int:
+    return sum(each.startswith("pull") for each in bench.runtime.done)
+
+
+async def forward(bench: AgentBench, seconds: int) -> None:
+    """Let the world's time pass second by second."""
+    step_s = 1 if seconds <= 120 else seconds / 120
+    for _ in range(min(seconds, 120)):
+        bench.clock.advance(step_s)
+        await turn_over()

@@ -104,8 +104,22 @@ def test_get_module_logs(tmp_path: Path) -> None:
         ("GetModuleLogs", {**V1, "items": [{"id": "all"}]}),
         ("GetModuleLogs", {**V1, "items": [{"id": "^x$"}]}),
     )
-    assert {each["id"]: each["payload"] for each in found.payload} == {"a": "<3> hot\n", "b": ""}
+    payloads = {each["id"]: each["payload"] for each in found.payload}
+    assert payloads.pop("edgeAgent").startswith("<6> 2026-01-01 00:00:00.000 +00:00 [INF] - ")
+    assert payloads == {"a": "<3> hot\n", "b": ""}
     assert (nobody.status, nobody.payload) == (200, [])
+
+
+def test_edgeagents_own_log_says_what_it_did_and_what_failed(tmp_path: Path) -> None:
+    async def job(bench: AgentBench) -> None:
+        bench.deploy({"a": wanted("a:1"), "b": wanted("b:9")})
+        await bench.settle()
+        items = [{"id": "edgeAgent", "filter": {"regex": "module b", "loglevel": 3}}]
+        (found,) = (await bench.agent.invoke("GetModuleLogs", {**V1, "items": items})).payload
+        assert found["payload"].count("\n") == 1
+        assert "Failure when running command Create module b: Could not pull" in found["payload"]
+
+    run(tmp_path, job)
 
 
 def test_wrong_log_request_is_refused(tmp_path: Path) -> None:

@@ -205,6 +205,33 @@ def test_module_that_is_removed_while_it_restarts_stays_removed(tmp_path: Path) 
     run(tmp_path, job)
 
 
+def test_module_lost_from_sight_is_started_again_when_the_engine_is_back(tmp_path: Path) -> None:
+    async def job(bench: AgentBench) -> None:
+        bench.deploy({"a": wanted("a:1")})
+        await bench.settle()
+        bench.runtime.is_gone = True
+        bench.runtime.end("a", 0)
+        await bench.settle()
+        assert (bench.module("a")["runtimeStatus"], bench.module("a")["exitCode"]) == (
+            "backoff",
+            255,
+        )
+        bench.runtime.is_gone = False
+        await bench.settle(30)
+        assert bench.agent.modules["a"].status == "running"
+
+    run(tmp_path, job)
+
+
+def test_module_that_cannot_be_ended_does_not_keep_edgeagent_from_ending(tmp_path: Path) -> None:
+    async def job(bench: AgentBench) -> None:
+        bench.deploy({"a": wanted("a:1"), "b": wanted("b:1")})
+        await bench.settle()
+        bench.runtime.is_gone = True
+
+    assert run(tmp_path, job).status[0] == 406
+
+
 @given(st.lists(st.tuples(st.sampled_from("xy"), st.floats(0, 400)), max_size=30))
 def test_a_step_is_never_due_before_its_cool_off(
     attempts: list[tuple[str, float]],

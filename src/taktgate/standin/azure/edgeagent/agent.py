@@ -18,6 +18,7 @@ from taktgate.standin.azure.edgeagent.deployment.backup import DeploymentBackup
 from taktgate.standin.azure.edgeagent.deployment.source import DeploymentSource
 from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.methods import AgentMethods
 from taktgate.standin.azure.edgeagent.module import ManagedModule, ModuleEvent, log_crash
 from taktgate.standin.azure.edgeagent.module_set import (
@@ -26,7 +27,7 @@ from taktgate.standin.azure.edgeagent.module_set import (
     ModuleSetSettings,
 )
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.edgeagent.report import AgentSight, reported_properties
+from taktgate.standin.azure.edgeagent.report import AGENT_VERSION, AgentSight, reported_properties
 from taktgate.standin.azure.edgeagent.reporter import Reporter
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
 from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime, Platform
@@ -58,7 +59,6 @@ class EdgeAgentSettings:
     """Run modules as containers of this engine; None runs the commands of `images`."""
     report_period_s: float = 0.02
     """Reports that come closer than this, in world seconds, are sent as one; 5 in Azure."""
-    hub_hostname: str = "taktgate-local.azure-devices.net"
 
 
 class EdgeAgent:
@@ -73,6 +73,7 @@ class EdgeAgent:
         clock: Clock | None = None,
         quirks: QuirkBoard | None = None,
         runtime: ModuleRuntime | None = None,
+        hub_hostname: str = "localhost",
     ) -> None:
         """Prepare; nothing happens before `start`.
 
@@ -83,6 +84,7 @@ class EdgeAgent:
             clock: The world's clock; the wall's if none is given.
             quirks: What edgeAgent does wrong; a board of its own if none is given.
             runtime: What runs modules, in place of the one that *settings* choose.
+            hub_hostname: The hub's name, as the lines of logs give it.
         """
         self._link = link
         self._settings = settings
@@ -97,17 +99,20 @@ class EdgeAgent:
             clock=self._clock,
         )
         self._platform = Platform(os="", architecture="", version="")
+        self.journal = Journal(settings.directory / "logs" / "edgeAgent.log", self._clock)
         self._source = DeploymentSource(
             link,
             OWN_MODULE,
             backup=DeploymentBackup(settings.directory / "agent"),
             back_off=settings.back_off,
+            journal=self.journal,
         )
         self._set = ModuleSet(
             runtime=self.runtime,
             identities=identities,
             clock=self._clock,
             quirks=self.quirks,
+            journal=self.journal,
             settings=ModuleSetSettings(
                 device=link.device,
                 environment=settings.environment,
@@ -118,9 +123,7 @@ class EdgeAgent:
             ),
         )
         self._reporter = Reporter(link, OWN_MODULE)
-        self._methods = AgentMethods(
-            self, hub=settings.hub_hostname, device=link.device, clock=self._clock
-        )
+        self._methods = AgentMethods(self, hub=hub_hostname, device=link.device, clock=self._clock)
         self._status = deployment_status.COOLING_OFF
         self._version = 0
         self._started_at = self._clock.utc()
@@ -144,6 +147,7 @@ class EdgeAgent:
             EngineUnreachableError: Modules are to be containers and no engine answers.
         """
         self._platform = await self.runtime.open()
+        self.journal.inform(f"Version - {AGENT_VERSION}")
         self._started_at = self._clock.utc()
         self._is_up = True
         self._source.restore()
@@ -237,6 +241,5 @@ class EdgeAgent:
 
     def _on_online(self, online: bool) -> None:
         if online:
-            self._reporter.forget()
             self._wake.set()
             self._on_change()

@@ -22,7 +22,15 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSIONS = frozenset(("1.0", "1.1"))
 LAST_IN_ORDER = 4_294_967_295
 MAX_OPTION_CHUNKS = 100
-DEFAULT_SCHEMA = "1.1"
+_OPTION_SHAPES: Mapping[str, tuple[type, str]] = {
+    "HostConfig": (dict, "an object"),
+    "HostConfig.Binds": (list, "a list"),
+    "HostConfig.Tmpfs": (dict, "an object"),
+    "Env": (list, "a list"),
+    "Labels": (dict, "an object"),
+    "NetworkingConfig": (dict, "an object"),
+}
+"""Create options that edgeAgent reads into fields of a type; others are for the engine to check."""
 
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -125,7 +133,7 @@ def parse_modules(desired: Mapping[str, Any]) -> list[WantedModule]:
 
 def _check_schema_version(version: Any) -> None:
     """Check the major version only, as Azure/iotedge edge-util/.../SchemaVersionHelper.cs does."""
-    if version in SCHEMA_VERSIONS:
+    if isinstance(version, str) and version in SCHEMA_VERSIONS:
         return
     match = re.fullmatch(r"(\d+)\.\d+(\.\d+){0,2}", version) if isinstance(version, str) else None
     if match is None or int(match[1]) != 1:
@@ -171,6 +179,17 @@ def _module(name: str, entry: Any, where: str) -> WantedModule:
 
 
 def _create_options(settings: Mapping[str, Any], where: str) -> JsonObject:
+    options = _parsed_options(settings, where)
+    for path, (kind, rule) in _OPTION_SHAPES.items():
+        value: Any = options
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if value is not None and not isinstance(value, kind):
+            raise ManifestError(f"{where}.settings.createOptions.{path}; rule: {rule}")
+    return options
+
+
+def _parsed_options(settings: Mapping[str, Any], where: str) -> JsonObject:
     options = settings.get("createOptions")
     if isinstance(options, Mapping):
         return dict(options)

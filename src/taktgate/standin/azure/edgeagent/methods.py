@@ -15,16 +15,19 @@ from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.edgeagent.errors import RequestRefusedError, StepFailedError
 from taktgate.standin.azure.edgeagent.logs.answer import LogOrigin, log_answer
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.logs.request import parse_log_request
 from taktgate.standin.azure.edgeagent.module import ManagedModule
 from taktgate.standin.azure.edgeagent.module_status import RuntimeStatus
-from taktgate.standin.azure.edgeagent.runtime import ModuleRuntime
+from taktgate.standin.azure.edgeagent.runtime import LogLine, LogWindow, ModuleRuntime
 from taktgate.standin.azure.json_types import JsonObject
 
 log = logging.getLogger(__name__)
 
 NO_UPLOAD = "the local Azure has no blob storage to upload to; rule: use GetModuleLogs"
 SCHEMA_MAJOR = 1
+OWN_NAME = "edgeAgent"
+"""Among the modules that have logs; edgeHub's is not kept here."""
 
 _Handler = Callable[[Any], Awaitable[Any]]
 
@@ -39,6 +42,10 @@ class ModuleHost(Protocol):
     @property
     def runtime(self) -> ModuleRuntime:
         """What runs them."""
+
+    @property
+    def journal(self) -> Journal:
+        """Its own log."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,11 +119,16 @@ class AgentMethods:
     async def _get_module_logs(self, payload: Any) -> list[JsonObject]:
         request = parse_log_request(_versioned(payload), now=self._clock.utc())
         answers = []
-        for name, wanted in request.filters(self._host.modules).items():
-            lines = await self._host.runtime.logs(name, wanted.window)
+        for name, wanted in request.filters([OWN_NAME, *self._host.modules]).items():
+            lines = await self._lines(name, wanted.window)
             origin = LogOrigin(hub=self._hub, device=self._device, module=name)
             answers.append(log_answer(origin, wanted.select(lines), request))
         return answers
+
+    async def _lines(self, name: str, window: LogWindow) -> list[LogLine]:
+        if name == OWN_NAME:
+            return self._host.journal.read(window)
+        return await self._host.runtime.logs(name, window)
 
     async def _upload_module_logs(self, payload: Any) -> JsonObject:
         request = _versioned(payload)

@@ -26,6 +26,8 @@ NEVER = datetime(1, 1, 1, tzinfo=UTC)
 """What .NET says of a time that has not come: DateTime.MinValue."""
 CANNOT_RUN = 127
 """The exit code of a program that could not be started, as a shell and Docker have it."""
+CANNOT_TELL = 255
+"""The exit code of a module that was lost from sight, because its engine went away."""
 
 
 class ModuleEventKind(StrEnum):
@@ -187,12 +189,20 @@ class ManagedModule:
         self._await_forgiveness()
         self._tell(ModuleEventKind.STARTED)
         self._turn(Turn.STARTED)
-        exit_code = await self._runtime.wait(self.spec.name)
+        exit_code = await self._exit_code()
         self._cancel_forgiveness()
         self._note_exit(exit_code)
         self._tell(ModuleEventKind.EXITED)
         self.pid = None
         return exit_code
+
+    async def _exit_code(self) -> int:
+        try:
+            return await self._runtime.wait(self.spec.name)
+        except StepFailedError as error:
+            facts = {"module_name": self.spec.name, "reason": str(error)}
+            log.error("module was lost from sight", extra=facts)
+            return CANNOT_TELL
 
     def _await_forgiveness(self) -> None:
         """Clear the record once the module has run long enough: HealthRestartPlanner.cs."""

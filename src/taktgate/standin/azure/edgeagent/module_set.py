@@ -18,6 +18,7 @@ from taktgate.standin.azure.edgeagent.deployment.plan import Action, Step, plan_
 from taktgate.standin.azure.edgeagent.deployment.retries import StepRetries
 from taktgate.standin.azure.edgeagent.deployment.status import DeploymentStatus
 from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.logs.journal import Journal
 from taktgate.standin.azure.edgeagent.manifest import (
     Deployment,
     ModuleSpec,
@@ -34,7 +35,7 @@ from taktgate.standin.azure.edgeagent.runtime import (
     RegistryLogin,
     registry_logins,
 )
-from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.errors import AzureStandInError
 from taktgate.standin.azure.quirks import QuirkBoard
 
 log = logging.getLogger(__name__)
@@ -94,12 +95,14 @@ class ModuleSet:
         identities: ModuleIdentities,
         clock: Clock,
         quirks: QuirkBoard,
+        journal: Journal,
         settings: ModuleSetSettings,
     ) -> None:
         self._runtime = runtime
         self._identities = identities
         self._clock = clock
         self._quirks = quirks
+        self._journal = journal
         self._settings = settings
         self._modules: dict[str, ManagedModule] = {}
         self._present: dict[str, WantedModule] = {}
@@ -149,16 +152,24 @@ class ModuleSet:
         return Outcome(failures=failures, has_skipped=has_skipped)
 
     async def stop(self) -> None:
-        """End all modules at once; the runtime forgets them."""
-        await asyncio.gather(*(self._remove(name) for name in list(self._modules)))
+        """End all modules at once; the runtime forgets them. What cannot be ended is logged."""
+        names = list(self._modules)
+        ends = await asyncio.gather(*(self._remove(name) for name in names), return_exceptions=True)
+        for name, end in zip(names, ends, strict=True):
+            if isinstance(end, StepFailedError):
+                log.error("module not ended", extra={"module_name": name, "reason": str(end)})
+            elif isinstance(end, BaseException):
+                raise end
 
     async def _try(self, step: Step) -> Exception | None:
+        self._journal.inform(f'Executing command: "{step}"')
         try:
             await self._do(step)
-        except (StepFailedError, ManifestError, OSError) as error:
+        except (AzureStandInError, OSError) as error:
             self._retries.failed(step.key, now_s=self._clock.now())
             facts = {"device": self._settings.device, "step": str(step), "reason": str(error)}
             log.error("step of a deployment failed", extra=facts)
+            self._journal.complain(f"Step failed. Failure when running command {step}: {error}")
             return error
         self._retries.succeeded(step.key)
         self._settings.on_change()

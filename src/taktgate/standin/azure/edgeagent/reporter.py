@@ -24,10 +24,6 @@ class Reporter:
         self._module = module
         self._sent: JsonObject | None = None
 
-    def forget(self) -> None:
-        """Compare with the hub's own copy next time."""
-        self._sent = None
-
     def report(self, properties: JsonObject) -> bool:
         """Send what is new in *properties*; return whether the hub has all of it now."""
         try:

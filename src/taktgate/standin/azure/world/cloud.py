@@ -240,7 +240,6 @@ class LocalCloud:
                 stop_grace_s=stop_grace_s,
                 on_event=on_event or (lambda _: None),
                 runtime=runtime,
-                hub_hostname=HUB_HOSTNAME,
             ),
             edgehub=edgehub,
             clock=self.clock,

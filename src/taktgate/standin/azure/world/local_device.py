@@ -68,7 +68,12 @@ class LocalDevice:
             store_file=agent.directory / "edgehub.db",
         )
         self.edgeagent = EdgeAgent(
-            link=link, identities=self, settings=agent, clock=clock, quirks=agent_quirks
+            link=link,
+            identities=self,
+            settings=agent,
+            clock=clock,
+            quirks=agent_quirks,
+            hub_hostname=place.hub_hostname,
         )
         link.method_target = self
 

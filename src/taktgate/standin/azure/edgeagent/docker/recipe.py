@@ -39,24 +39,22 @@ def container_name(device: str, module: str) -> str:
 
 
 def create_body(device: str, recipe: ModuleRecipe, settings: DockerSettings) -> JsonObject:
-    """Return the body that makes a module's container.
-
-    Raises:
-        StepFailedError: The create options have another shape than Docker's.
-    """
+    """Return the body that makes a module's container."""
     spec = recipe.spec
     body = copy.deepcopy(spec.create_options)
     host = _section(body, "HostConfig")
     identity = dict(recipe.identity)
     workload = identity.get("IOTEDGE_WORKLOADURI", "")
     if workload.startswith(_UNIX):
-        binds = list(_items(host, "Binds"))
-        host["Binds"] = [*binds, f"{workload.removeprefix(_UNIX)}:{WORKLOAD_SOCKET}"]
+        host["Binds"] = [
+            *(host.get("Binds") or []),
+            f"{workload.removeprefix(_UNIX)}:{WORKLOAD_SOCKET}",
+        ]
         identity["IOTEDGE_WORKLOADURI"] = _UNIX + WORKLOAD_SOCKET
     if settings.gateway is not None:
         identity["IOTEDGE_GATEWAYHOSTNAME"] = settings.gateway
     body["Image"] = spec.image
-    body["Env"] = _merged_env(_items(body, "Env"), {**recipe.env, **identity})
+    body["Env"] = _merged_env(body.get("Env") or [], {**recipe.env, **identity})
     labels = _section(body, "Labels")
     labels[OWNER_LABEL] = OWNER
     labels[ORIGINAL_IMAGE_LABEL] = spec.image
@@ -100,7 +98,7 @@ def _join_network(
 ) -> None:
     """Put the container into the device's network, unless its options name one."""
     given = body.get("NetworkingConfig") or {}
-    if host.get("NetworkMode") or (isinstance(given, Mapping) and given.get("EndpointsConfig")):
+    if host.get("NetworkMode") or given.get("EndpointsConfig"):
         return
     host["NetworkMode"] = settings.network
     if settings.network != HOST_NETWORK:
@@ -115,18 +113,6 @@ def _merged_env(given: Sequence[Any], added: Mapping[str, str]) -> list[str]:
 
 def _section(parent: JsonObject, name: str) -> JsonObject:
     """Return an object of the options that may be written to; a missing one is made."""
-    value = parent.get(name)
-    if value is None:
-        value = parent[name] = {}
-    if not isinstance(value, dict):
-        raise StepFailedError(f"createOptions.{name}; rule: an object")
-    return value
-
-
-def _items(parent: Mapping[str, Any], name: str) -> Sequence[Any]:
-    value = parent.get(name)
-    if value is None:
-        return ()
-    if not isinstance(value, list):
-        raise StepFailedError(f"createOptions.{name}; rule: a list")
+    value: JsonObject = parent.get(name) or {}
+    parent[name] = value
     return value

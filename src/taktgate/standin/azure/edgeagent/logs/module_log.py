@@ -7,6 +7,7 @@ each line, so that lines without a time of their own can be found by time.
 import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from taktgate.standin.azure.edgeagent.runtime import LogLine, LogWindow
 
@@ -51,24 +52,13 @@ class ModuleLog:
     def read(self, window: LogWindow) -> list[LogLine]:
         """Return the lines of *window*, oldest first."""
         try:
-            text, records = self.path.read_bytes(), self._lines_path.read_bytes()
+            records = self._lines_path.read_bytes()
         except FileNotFoundError:
             return []
         whole = len(records) - len(records) % _RECORD.size
-        return [
-            LogLine(
-                stamped_s=stamp,
-                stream=STREAMS[stream],
-                text=text[offset : offset + length].decode("utf-8", errors="replace"),
-            )
-            for stamp, offset, length, stream in _RECORD.iter_unpack(records[:whole])
-            if window.holds(stamp)
-        ]
-
-    def clear(self) -> None:
-        """Forget all lines, as happens to a container that is removed."""
-        self.path.unlink(missing_ok=True)
-        self._lines_path.unlink(missing_ok=True)
+        found = [each for each in _RECORD.iter_unpack(records[:whole]) if window.holds(each[0])]
+        with self.path.open("rb") as text:
+            return [_line(text, *record) for record in found]
 
     def _write(self, stream: str, pieces: list[bytes]) -> None:
         if not pieces:
@@ -81,3 +71,9 @@ class ModuleLog:
                 text.write(piece)
                 records.write(_RECORD.pack(stamp, offset, len(piece), number))
                 offset += len(piece)
+
+
+def _line(text: BinaryIO, stamp: float, offset: int, length: int, stream: int) -> LogLine:
+    text.seek(offset)
+    content = text.read(length).decode("utf-8", errors="replace")
+    return LogLine(stamped_s=stamp, stream=STREAMS[stream], text=content)
