@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 NO_ROUTE = "no_route"
 UPSTREAM_ENDPOINT = "iothub"
 """The id that edgeHub gives the endpoint `$upstream` (EndpointFactory.cs)."""
+NO_CONFIG = EdgeHubConfig()
+"""What is there before the first one came."""
 MakeSender = Callable[[Endpoint], Sender]
 
 
@@ -59,7 +61,7 @@ class Router:
         self._policies = policies
         self._clock = clock
         self._running: dict[Endpoint, _Running] = {}
-        self.config = EdgeHubConfig()
+        self.config = NO_CONFIG
 
     def endpoint_id(self, endpoint: Endpoint) -> str:
         """Return edgeHub's name of *endpoint*, as its metrics have it."""
