@@ -145,6 +145,46 @@ def test_reports_within_the_period_are_pushed_as_one() -> None:
     assert bench.hub.reported[1:] == [("m", {"n": 2})]
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "Reports are held to the limits of twins, and the answer names the field and the rule",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/twin/"
+    "ReportedPropertiesValidator.cs",
+)
+@pytest.mark.parametrize(
+    ("report", "words"),
+    [
+        ({"a": 2**52}, "a: rule: integers within -4503599627370496..4503599627370495"),
+        ({"a": -(2**52) - 1}, "a: rule: integers within"),
+        ({"a": {"b\tc": 1}}, "a: name 'b.*c'; rule: no"),
+        ({"a#": 1}, "name 'a#'; rule: no"),
+        ({"a\x00": 1}, "rule: no"),
+        ({"a": [1, [None]]}, "a: rule: no null in an array"),
+        ({"a": [{"b": [None]}]}, "a: rule: no null in an array"),
+        ({"a": "x" * 4097}, "a: rule: strings of at most 4096 bytes"),
+        ({"x" * 1025: 1}, "rule: names of at most 1024 bytes"),
+        ({f"a{n}": "x" * 4000 for n in range(9)}, "rule: at most 32768"),
+    ],
+)
+def test_report_beyond_a_limit_is_refused_by_field_and_rule(report: JsonObject, words: str) -> None:
+    with pytest.raises(TwinLimitError, match=words):
+        TwinBench().twins.patch_reported("m", report)
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        {"a": 2**52 - 1, "b": -(2**52)},
+        {"a": [{"b": None}], "c": None},
+        {"a": "x" * 4096, "x" * 1024: True},
+    ],
+)
+def test_report_at_a_limit_is_taken(report: JsonObject) -> None:
+    bench = TwinBench()
+    bench.twins.patch_reported("m", report)
+    assert bench.hub.reported == [("m", report)]
+
+
 def test_refused_report_changes_nothing() -> None:
     bench = TwinBench()
     with pytest.raises(TwinLimitError, match=r"'a\.b'"):
