@@ -85,6 +85,32 @@ def test_delivery_to_a_module_that_returns_waits_for_the_back_off() -> None:
 
 @pytest.mark.azure(
     "edgeHub",
+    "The back-off begins anew once a delivery was through",
+    source=FSM,
+)
+def test_back_off_begins_anew_after_a_delivery() -> None:
+    async def main() -> None:
+        edge = await started(FakeHub(edgehub=routes(r=TO_B.format("out", "in"))))
+        sender, receiver = Peer(edge, "a"), Peer(edge, "b")
+        await soon()
+        sender.publish("1")
+        await asyncio.sleep(5)
+        receiver.subscribe()
+        await asyncio.sleep(5)
+        receiver.leave()
+        await soon()
+        sender.publish("2")
+        await soon()
+        returned = Peer(edge, "b")
+        await asyncio.sleep(1)
+        assert (receiver.bodies, returned.bodies) == (["1"], ["2"])
+        await edge.stop()
+
+    run(main())
+
+
+@pytest.mark.azure(
+    "edgeHub",
     "A new configuration ends a back-off at once",
     source=EXECUTOR,
 )

@@ -185,6 +185,15 @@ def test_report_at_a_limit_is_taken(report: JsonObject) -> None:
     assert bench.hub.reported == [("m", report)]
 
 
+def test_reports_made_offline_are_pushed_as_one_patch() -> None:
+    bench = TwinBench()
+    bench.hub.link.set_online(False)
+    bench.twins.patch_reported("m", {"a": {"x": 1, "y": 1}, "b": 1})
+    bench.twins.patch_reported("m", {"a": {"x": None}})
+    bench.hub.link.set_online(True)
+    assert bench.hub.reported == [("m", {"a": {"x": None, "y": 1}, "b": 1})]
+
+
 def test_refused_report_changes_nothing() -> None:
     bench = TwinBench()
     with pytest.raises(TwinLimitError, match=r"'a\.b'"):
