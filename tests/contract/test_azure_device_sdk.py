@@ -128,6 +128,11 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "An output's message reaches the input of its route, with its properties and its sender",
+    source="learn.microsoft.com/azure/iot-edge/module-composition",
+)
 def test_output_reaches_the_input_its_route_names(client_of: Connect) -> None:
     judge, writer = client_of("judge"), client_of("writer")
     inbox: queue.Queue[Any] = queue.Queue()
@@ -151,6 +156,11 @@ def test_message_that_its_condition_refuses_goes_nowhere(client_of: Connect) -> 
     assert json.loads(inbox.get(timeout=TIMEOUT_S).data) == {"n": 2}
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A route into $upstream leads to the hub, with the sending module and output",
+    source="learn.microsoft.com/azure/iot-edge/module-composition",
+)
 def test_upstream_route_leads_to_the_hub(world: CloudThread, client_of: Connect) -> None:
     client_of("judge").send_message_to_output(message('{"t": 21}'), "telemetry")
     wait_until(lambda: world.cloud.hub.telemetry)
@@ -180,6 +190,12 @@ def test_twin_is_read_patched_and_reported(world: CloudThread, client_of: Connec
     assert world.cloud.hub.identity(DEVICE, "judge").reported == {"phase": "live"}
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "Reported properties beyond the limits are answered with 400",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/twin/"
+    "ReportedPropertiesValidator.cs",
+)
 def test_reported_properties_beyond_the_limits_are_refused(client_of: Connect) -> None:
     with pytest.raises(azure_exceptions.ClientError):
         client_of("judge").patch_twin_reported_properties({"a.b": 1})
@@ -243,6 +259,12 @@ def test_queued_messages_arrive_in_order_after_edgehub_restarts(
     assert numbers == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A module has one connection: a newer one ends the older",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/"
+    "ConnectionManager.cs",
+)
 def test_newer_connection_of_a_module_drops_the_older(client_of: Connect) -> None:
     older: Any = client_of("judge")
     dropped = threading.Event()
@@ -298,6 +320,11 @@ def test_asyncio_client_works_too(
     assert asyncio.run(life())["desired"]["$version"] >= 1
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "While the device is offline the twin is served from the store and reports wait",
+    source="learn.microsoft.com/azure/iot-edge/offline-capabilities",
+)
 def test_twin_is_served_while_the_hub_is_offline(
     world: CloudThread, device: LocalDevice, client_of: Connect
 ) -> None:

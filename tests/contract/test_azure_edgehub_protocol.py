@@ -1,25 +1,21 @@
 """edgeHub's protocol, byte by byte: what it refuses, and that a bad client harms nobody else."""
 
 import socket
-import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
+from tests.contract.edgehub_wire import DEVICE, RawClient, key_of
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
 from taktgate.standin.azure.errors import PortInUseError
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.azure.mqtt import codec
-from taktgate.standin.azure.world.cloud import HUB_HOSTNAME
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
-DEVICE = "station-1"
-TIMEOUT_S = 5.0
 ACK_TIMEOUT_S = 0.2
 NO_IMAGES = ProcessImages(commands={})
 INPUTS = f"devices/{DEVICE}/modules/b/inputs/#"
@@ -27,56 +23,6 @@ EVENTS = f"devices/{DEVICE}/modules/a/messages/events/%24.on=out"
 ROUTES = {
     "a-b": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")',
 }
-P = TypeVar("P", bound=codec.Packet)
-
-
-class RawClient:
-    """An MQTT client that does what it is told, right or wrong."""
-
-    def __init__(self, world: CloudThread, address: str, module: str) -> None:
-        context = ssl.create_default_context(cafile=str(world.cloud.ca_file))
-        plain = socket.create_connection((address, 8883), TIMEOUT_S)
-        self._socket = context.wrap_socket(plain, server_hostname=address)
-        self._decoder = codec.Decoder()
-        self._received: list[codec.Packet] = []
-        self.module = module
-
-    def send(self, packet: codec.Packet) -> None:
-        self._socket.sendall(codec.encode(packet))
-
-    def send_raw(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def read(self, kind: type[P]) -> P:
-        while not self._received:
-            data = self._socket.recv(65536)
-            assert data, "connection closed"
-            self._received += self._decoder.feed(data)
-        packet = self._received.pop(0)
-        assert isinstance(packet, kind)
-        return packet
-
-    def is_closed_by_peer(self) -> bool:
-        try:
-            return self._socket.recv(1) == b""
-        except ConnectionError:
-            return True
-
-    def close(self) -> None:
-        self._socket.close()
-
-    def connect(self, key: bytes, *, lifetime_s: int = 60) -> codec.ConnAck:
-        resource = f"{HUB_HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
-        self.send(
-            codec.Connect(
-                client_id=f"{DEVICE}/{self.module}",
-                username=f"{HUB_HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
-                password=sas.make(resource, key=key, lifetime_s=lifetime_s),
-            )
-        )
-        return self.read(codec.ConnAck)
-
-
 Open = Callable[..., RawClient]
 
 
@@ -130,12 +76,6 @@ def connected(device: LocalDevice, open_client: Open) -> Open:
     return connect
 
 
-def key_of(device: LocalDevice, module: str) -> bytes:
-    key = device.link.module_key(module)
-    assert key is not None
-    return key
-
-
 def configure(world: CloudThread, desired: dict[str, Any]) -> None:
     patch = {"properties": {"desired": desired}}
     world.call(world.cloud.hub.change_twin, DEVICE, "$edgeHub", patch)
@@ -167,12 +107,15 @@ def publish(client: RawClient, payload: bytes) -> None:
     ],
     ids=["http", "endless length", "too large", "topic", "qos 2", "other module", "reserved type"],
 )
-def test_bad_bytes_close_that_connection_only(connected: Open, data: bytes) -> None:
+def test_bad_bytes_close_that_connection_only_and_are_logged_once(
+    connected: Open, data: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     good, bad = connected("b"), connected("a")
     bad.send_raw(data)
     assert bad.is_closed_by_peer()
     good.send(codec.PingReq())
     good.read(codec.PingResp)
+    assert caplog.messages == ["connection closed after a protocol error"]
 
 
 def test_first_packet_must_be_connect(device: LocalDevice, open_client: Open) -> None:
@@ -181,6 +124,11 @@ def test_first_packet_must_be_connect(device: LocalDevice, open_client: Open) ->
     assert client.is_closed_by_peer()
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A token that is expired or another module's is refused with CONNACK 5",
+    source="learn.microsoft.com/azure/iot-hub/iot-hub-dev-guide-sas",
+)
 @pytest.mark.parametrize(("module", "lifetime_s"), [("b", 60), ("a", -1)])
 def test_wrong_or_expired_token_is_refused(
     device: LocalDevice, open_client: Open, module: str, lifetime_s: int
@@ -190,6 +138,11 @@ def test_wrong_or_expired_token_is_refused(
     assert client.is_closed_by_peer()
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A module may subscribe to its own inputs, to twin changes and to methods, and to nothing else",
+    source="Azure/iotedge doc/edgehub-api.md",
+)
 def test_foreign_topics_cannot_be_subscribed(connected: Open) -> None:
     client = connected("a")
     client.send(codec.Subscribe(packet_id=1, filters=((INPUTS, 1), ("$iothub/methods/POST/#", 1))))
@@ -211,6 +164,12 @@ def test_one_message_is_in_flight_and_comes_again_without_receipt(connected: Ope
     receiver.send(codec.PubAck(packet_id=second.packet_id))
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "A message in flight when the module leaves is the first on its next connection",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/routing/"
+    "ModuleEndpoint.cs",
+)
 def test_message_in_flight_is_first_on_the_next_connection(connected: Open) -> None:
     sender, receiver = connected("a"), connected("b")
     listen(receiver)
@@ -227,6 +186,12 @@ def test_message_in_flight_is_first_on_the_next_connection(connected: Open) -> N
     assert payloads == [(b"1", True), (b"2", False)]
 
 
+@pytest.mark.azure(
+    "edgeHub",
+    "One bad route refuses the whole configuration, and messages take the old routes",
+    source="Azure/iotedge edge-hub/core/src/Microsoft.Azure.Devices.Edge.Hub.Core/config/"
+    "EdgeHubConfigParser.cs",
+)
 def test_one_bad_route_refuses_the_whole_configuration(world: CloudThread, connected: Open) -> None:
     good = 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/other")'
     bad = "FROM /messages/* WHERE temp > 100 INTO $upstream"

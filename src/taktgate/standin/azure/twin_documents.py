@@ -5,6 +5,7 @@ Deliberately not shared with `taktgate.edge.hub_twins`: a mistake there must sho
 
 import copy
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +16,8 @@ MAX_DOCUMENT_BYTES = 32 * 1024
 MAX_DEPTH = 10
 MAX_STRING_BYTES = 4096
 MAX_NAME_BYTES = 1024
-MAX_INTEGER = 2**52
-FORBIDDEN_IN_NAMES = frozenset(".$# ")
+MIN_INTEGER, MAX_INTEGER = -(2**52), 2**52 - 1
+FORBIDDEN_IN_NAMES = frozenset(".$#")
 
 
 def merge(document: Mapping[str, Any], patch: Mapping[str, Any]) -> JsonObject:
@@ -91,16 +92,29 @@ def _check_value(value: Any, *, path: str, depth: int, allow_edge_names: bool) -
                 allow_edge_names=allow_edge_names,
             )
     elif isinstance(value, list):
-        if None in value:
-            raise TwinLimitError(f"{path}: rule: no null in an array")
+        _check_array_content(value, path=path)
     elif isinstance(value, str) and len(value.encode()) > MAX_STRING_BYTES:
         raise TwinLimitError(f"{path}: rule: strings of at most {MAX_STRING_BYTES} bytes")
-    elif isinstance(value, int) and abs(value) > MAX_INTEGER:
-        raise TwinLimitError(f"{path}: rule: integers within -2^52..2^52")
+    elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
+        raise TwinLimitError(f"{path}: rule: integers within {MIN_INTEGER}..{MAX_INTEGER}")
+
+
+def _check_array_content(value: Any, *, path: str) -> None:
+    """Find nulls in arrays at any depth, as Azure/iotedge ReportedPropertiesValidator.cs does."""
+    if isinstance(value, list) and None in value:
+        raise TwinLimitError(f"{path}: rule: no null in an array")
+    for item in value.values() if isinstance(value, Mapping) else value:
+        if isinstance(item, (Mapping, list)):
+            _check_array_content(item, path=path)
 
 
 def _check_name(name: str, *, path: str, allow_edge_names: bool) -> None:
     if len(name.encode()) > MAX_NAME_BYTES:
         raise TwinLimitError(f"{path}: rule: names of at most {MAX_NAME_BYTES} bytes")
-    if not allow_edge_names and FORBIDDEN_IN_NAMES.intersection(name):
+    if not allow_edge_names and any(map(_is_forbidden, name)):
         raise TwinLimitError(f"{path}: name {name!r}; rule: no '.', '$', '#' or space in names")
+
+
+def _is_forbidden(character: str) -> bool:
+    is_control = unicodedata.category(character) == "Cc"
+    return character in FORBIDDEN_IN_NAMES or character.isspace() or is_control

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 NOT_AUTHENTICATED = "not_authenticated"
 TOO_MANY_CLIENTS = "too_many_clients"
+STORE_FULL = "store_full"
 
 
 class Requests(Protocol):
@@ -53,7 +54,7 @@ class _PubAckOnceStored:
         self.connection.drop()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Clients:
     """All connections of one run of edgeHub; the handler of their packets."""
 
@@ -124,7 +125,11 @@ class Clients:
             return None
         session = self.session(module)
         is_known = session.is_known and not packet.clean_session
-        session.attach(connection, clean=packet.clean_session)
+        try:
+            session.attach(connection, clean=packet.clean_session)
+        except StoreFullError as error:
+            self._refuse(connection, packet, codec.UNAVAILABLE, STORE_FULL, str(error))
+            return None
         self._credentials[module] = (connection, credentials)
         self.metrics.connected(module)
         connection.send(codec.ConnAck(code=codec.ACCEPTED, session_present=is_known))

@@ -14,6 +14,7 @@ from taktgate.standin.azure.edgehub.errors import StoreFullError
 from taktgate.standin.azure.edgehub.method_server import MethodServer
 from taktgate.standin.azure.edgehub.metrics_server import MetricsServer
 from taktgate.standin.azure.edgehub.requests import OWN_MODULE
+from taktgate.standin.azure.edgehub.router import NO_CONFIG
 from taktgate.standin.azure.edgehub.run import EdgeHubRun
 from taktgate.standin.azure.edgehub.session import ModuleSession
 from taktgate.standin.azure.edgehub.settings import EdgeHubSettings, with_environment
@@ -84,7 +85,6 @@ class EdgeHub:
             device=link.device, hub_hostname=hub_hostname, module_key=link.module_key
         )
         self._metrics_server = MetricsServer(lambda: self._run.metrics.exposition())
-        link.on_desired(self._on_desired)
         link.on_online(self._on_online)
 
     @property
@@ -251,16 +251,16 @@ class EdgeHub:
         )
 
     def _relay_desired(self, module: str, patch: JsonObject, version: int) -> None:
-        if self._is_running:
-            self._run.requests.relay_desired(self._run.session(module), patch, version)
-
-    def _on_desired(self, module: str, _patch: JsonObject, _version: int) -> None:
-        if module == OWN_MODULE and self._is_running:
+        if not self._is_running:
+            return
+        if module == OWN_MODULE:
             self._apply_config()
+        else:
+            self._run.requests.relay_desired(self._run.session(module), patch, version)
 
     def _on_online(self, online: bool) -> None:
         self._run.metrics.line_changed(is_online=online)
-        if online and self._is_running:
+        if online and self._is_running and self._run.router.config is NO_CONFIG:
             self._apply_config()
 
     def _apply_config(self) -> None:

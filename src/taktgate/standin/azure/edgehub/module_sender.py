@@ -75,4 +75,4 @@ class ModuleSender:
             self._is_reached = is_reached
             words = "module takes messages again" if is_reached else "module takes no message"
             extra = {"module_name": self._session.module, "input": self._input, "reason": reason}
-            log.log(logging.INFO if is_reached else logging.WARNING, words, extra=extra)
+            log.info(words, extra=extra)

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 NO_ROUTE = "no_route"
 UPSTREAM_ENDPOINT = "iothub"
 """The id that edgeHub gives the endpoint `$upstream` (EndpointFactory.cs)."""
+NO_CONFIG = EdgeHubConfig()
+"""What is there before the first one came."""
 MakeSender = Callable[[Endpoint], Sender]
 
 
@@ -59,7 +61,7 @@ class Router:
         self._policies = policies
         self._clock = clock
         self._running: dict[Endpoint, _Running] = {}
-        self.config = EdgeHubConfig()
+        self.config = NO_CONFIG
 
     def endpoint_id(self, endpoint: Endpoint) -> str:
         """Return edgeHub's name of *endpoint*, as its metrics have it."""
@@ -80,15 +82,18 @@ class Router:
         a route names it again. An endpoint that waits to try again does so at once.
 
         Raises:
-            StoreFullError: There is no room for a new queue.
+            StoreFullError: There is no room for a new queue; the old configuration holds.
         """
         wanted: dict[Endpoint, set[int]] = {}
         for route in config.routes.routes:
             wanted.setdefault(route.endpoint, set()).add(route.priority)
+        for endpoint, priorities in wanted.items():
+            for priority in priorities:
+                self._store.queue(self.endpoint_id(endpoint), priority)
         for endpoint in [each for each in self._running if each not in wanted]:
             self._close(endpoint)
-        for endpoint, priorities in wanted.items():
-            self._open(endpoint, priorities)
+        for endpoint in wanted:
+            self._open(endpoint)
         self.config = config
         self._store.refuses_above_bytes = config.store_limit_bytes
 
@@ -110,10 +115,8 @@ class Router:
             each.task.cancel()
         await asyncio.gather(*(each.task for each in running), return_exceptions=True)
 
-    def _open(self, endpoint: Endpoint, priorities: set[int]) -> None:
+    def _open(self, endpoint: Endpoint) -> None:
         name = self.endpoint_id(endpoint)
-        for priority in priorities:
-            self._store.queue(name, priority)
         running = self._running.get(endpoint)
         if running is None:
             running = self._running[endpoint] = self._started(endpoint, name)

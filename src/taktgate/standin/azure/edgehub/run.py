@@ -82,16 +82,16 @@ class EdgeHubRun:
             max_message_bytes=settings.max_message_bytes,
         )
         self.clients = Clients(
-            link.device,
-            settings,
-            Authenticator(
+            device=link.device,
+            settings=settings,
+            authenticator=Authenticator(
                 device=link.device, hub_hostname=hub_hostname, module_key=link.module_key
             ),
-            self.session,
-            self.requests,
-            self.metrics,
-            quirks,
-            clock,
+            session=self.session,
+            requests=self.requests,
+            metrics=self.metrics,
+            quirks=quirks,
+            clock=clock,
         )
         self.metrics.queues = lambda: self.store.queues
         self.metrics.connected_clients = lambda: len(self.clients.connected)

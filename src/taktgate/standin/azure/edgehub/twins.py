@@ -104,7 +104,8 @@ class TwinStore:
             reported_version=copy.reported_version + 1,
             unsent=twin_documents.merge_patches(copy.unsent, patch),
         )
-        self._save(module, changed)
+        # edgeAgent's and edgeHub's own reports do not depend on the modules' store.
+        (self._try_to_save if is_edge_module else self._save)(module, changed)
         self._copies[module] = changed
         self._push_when_due(module)
         return changed.reported_version

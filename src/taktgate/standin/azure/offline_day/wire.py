@@ -13,16 +13,15 @@ class WireEnd(asyncio.Transport):
         super().__init__()
         self._own = own
         self._peer: WireEnd | None = None
-        self._under_way: deque[asyncio.TimerHandle] = deque()
+        self._under_way: deque[bytes] = deque()
         self._is_closing = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send *data*; it arrives `DELAY_S` later unless the wire is cut before."""
-        peer = self._peer
-        if self._is_closing or peer is None:
-            return
-        loop = asyncio.get_running_loop()
-        self._under_way.append(loop.call_later(DELAY_S, self._arrive, peer, bytes(data)))
+        if not self._is_closing and self._peer is not None:
+            # Timers of one moment go off in any order: each takes what is next.
+            self._under_way.append(bytes(data))
+            asyncio.get_running_loop().call_later(DELAY_S, self._arrive)
 
     def is_closing(self) -> bool:
         """Tell whether this end was closed."""
@@ -38,22 +37,25 @@ class WireEnd(asyncio.Transport):
         """Cut the wire after what was sent has arrived."""
         if not self._is_closing:
             self._is_closing = True
-            asyncio.get_running_loop().call_later(DELAY_S, self.abort)
+            if not self._under_way:
+                asyncio.get_running_loop().call_later(DELAY_S, self.abort)
 
-    def _arrive(self, peer: "WireEnd", data: bytes) -> None:
-        self._under_way.popleft()
+    def _arrive(self) -> None:
+        peer = self._peer
+        if peer is None or not self._under_way:
+            return
+        data = self._under_way.popleft()
         if not peer._is_closing:
             peer._own.data_received(data)
+        if self._is_closing and not self._under_way:
+            self.abort()
 
     def _end(self) -> None:
-        if self._peer is None:
-            return
-        self._is_closing = True
-        self._peer = None
-        for handle in self._under_way:
-            handle.cancel()
-        self._under_way.clear()
-        asyncio.get_running_loop().call_soon(self._own.connection_lost, None)
+        if self._peer is not None:
+            self._is_closing = True
+            self._peer = None
+            self._under_way.clear()
+            asyncio.get_running_loop().call_soon(self._own.connection_lost, None)
 
 
 def connect(one: asyncio.Protocol, other: asyncio.Protocol) -> None:
