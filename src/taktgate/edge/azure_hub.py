@@ -164,7 +164,7 @@ class AzureTransport:
 
     def _new_client(self) -> Any:
         """Return a new SDK client that has our handlers but is not connected."""
-        _send_small_packets_at_once()
+        send_small_packets_at_once()
         from azure.iot.device import aio
 
         for name in SDK_LOGGERS:
@@ -269,7 +269,7 @@ def _translated(error: BaseException) -> Exception:
     return LinkLostError(reason)
 
 
-def _send_small_packets_at_once() -> None:
+def send_small_packets_at_once() -> None:
     """Set TCP_NODELAY on every connection that this process opens from now on.
 
     paho 1.6.1 leaves Nagle's algorithm on; with the receiver's delayed ACK a module that receives
