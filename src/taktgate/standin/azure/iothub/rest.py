@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 1024 * 1024
 DEFAULT_PAGE = 100
+HTTPS_PORT = 443
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -59,7 +60,8 @@ class IotHubRest:
             rule = "the local IoT Hub serves here; choose another port or address"
             raise as_port_in_use(error, self._address, port, rule) from error
         self._runner = runner
-        self.host = f"{self._address}:{bound}"
+        # A client names the port in HostName, and signs it, only where it is not HTTPS's own.
+        self.host = self._address if bound == HTTPS_PORT else f"{self._address}:{bound}"
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
