@@ -32,6 +32,7 @@ API_VERSIONS = frozenset(
         "2020-03-13", "2020-05-31-preview", "2020-09-30", "2021-04-12", "2023-06-30", "2024-03-31",
     }
 )  # fmt: skip
+HTTPS_PORT = 443
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -82,7 +83,8 @@ class IotHubRest:
             rule = "the local IoT Hub serves here; choose another port or address"
             raise as_port_in_use(error, self._address, port, rule) from error
         self._runner = runner
-        self.host = f"{self._address}:{bound}"
+        # A client names the port in HostName, and signs it, only where it is not HTTPS's own.
+        self.host = self._address if bound == HTTPS_PORT else f"{self._address}:{bound}"
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
