@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from taktgate import __version__
+from taktgate.plc import cli as plc
 from taktgate.rollout import cli as rollout
 
 EXIT_INTERRUPTED = 130
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"taktgate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     rollout.add_commands(commands)
+    plc.add_commands(commands)
     if find_spec("taktgate.standin"):  # images come without the local world
         from taktgate.standin.azure.world import cli as world
         from taktgate.standin.demo import cli as demo

@@ -83,8 +83,9 @@ IF IsWhole AND NOT IsPass THEN
     P.Rejected := 1;                    (* for good: no later PASS undoes it *)
 END_IF;
 IF P.Rejected THEN P.Accept := 0; END_IF;
-IF IsWhole AND NOT P.DeadlineTmr.DN THEN
-    VIS01_Cmd.AckSeq := R.SeqEnd;
+IF IsWhole AND NOT P.DeadlineTmr.DN AND (R.SeqEnd <> P.AckedSeq) THEN
+    VIS01_Cmd.AckSeq := R.SeqEnd;       (* once, or it would hide another part's *)
+    P.AckedSeq := R.SeqEnd;
 END_IF;
 
 (* 3  At the gate. *)
@@ -92,7 +93,8 @@ RejectOut := NOT (P.Accept AND CommOk);
 
 (* 4  When a part comes, last in the scan, in this order. *)
 P.Id := VIS01_Cmd.TriggerId + 1;
-P.Accept := 0; P.Rejected := 0;         (* and restart P.DeadlineTmr, preset DeadlineMs *)
+P.Accept := 0; P.Rejected := 0; P.AckedSeq := 0;
+                                        (* and restart P.DeadlineTmr, preset DeadlineMs *)
 VIS01_Result[P.Id AND {RESULT_SLOTS - 1}].Valid := 0;
 VIS01_Cmd.TriggerId := P.Id;            (* then the camera's trigger output *)
 ```

@@ -41,6 +41,7 @@ class OpenPart:
         self._last_look_ns = trigger_ns
         self._deadline_done = False
         self._standing: Result | None = None
+        self._acknowledged_seq = 0
         self._acknowledged_ns: int | None = None
         self._is_latched = False
         self._is_revoked = False
@@ -102,9 +103,10 @@ class OpenPart:
         return (self._acknowledged_ns - self.trigger_ns) / _MILLISECOND
 
     def _consume(self, result: Result | None, now_ns: int) -> int | None:
-        standing = self._standing
-        if result is None or (standing is not None and standing.seq == result.seq):
+        if result is None or result.seq == self._acknowledged_seq:
             return None
+        self._acknowledged_seq = result.seq
+        standing = self._standing
         is_rival = standing is not None and standing.verdict is not result.verdict
         if standing is None or (is_rival and result.verdict is not Verdict.PASS):
             self._standing = result

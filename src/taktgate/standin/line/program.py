@@ -114,7 +114,8 @@ class LineProgram:
         )
 
     def _watch(self, vision: Vision, now_ns: int, *, comm_ok: bool) -> None:
-        for part in self._open:
+        # Slot by slot, as the unrolled rungs of the imported routine do.
+        for part in sorted(self._open, key=lambda each: slot_of(each.trigger_id)):
             consumed = part.scan(vision, now_ns, comm_ok=comm_ok)
             if consumed is not None:
                 self._ack_seq = consumed
