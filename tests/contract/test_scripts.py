@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ("bootstrap", "test", "check", "demo", "lock", "build_images", "replay_images")
+SCRIPTS = (
+    "bench", "bootstrap", "build_images", "check", "conformance_table", "demo", "fuzz", "lock",
+    "offline_day", "replay_images", "test", "test_pythons",
+)  # fmt: skip
 
 # A Python that makes a .venv as far as the bootstrap looks: each call is written to $CALLS.
 FAKE_PYTHON = r"""#!/usr/bin/env bash
@@ -32,6 +35,10 @@ case "$*" in
     *"--requirement requirements/dev.txt"*) exit "${PIP_EXIT:-0}" ;;
 esac
 """
+FAKE_NPM = r"""#!/usr/bin/env bash
+printf 'npm %s\n' "$*" >>"$CALLS"
+exit "${NPM_EXIT:-0}"
+"""
 
 
 class Checkout:
@@ -47,7 +54,12 @@ class Checkout:
         tools = root / "tools"
         tools.mkdir()
         (tools / "python3.11").write_text(FAKE_PYTHON, encoding="utf-8")
-        (tools / "python3.11").chmod(0o755)
+        (tools / "npm").write_text(FAKE_NPM, encoding="utf-8")
+        for tool in ("python3.11", "npm"):
+            (tools / tool).chmod(0o755)
+        judges = root / "tests/judges/node"
+        judges.mkdir(parents=True)
+        shutil.copy(ROOT / "tests/judges/node/package-lock.json", judges)
 
     def start(self, **environment: str) -> "subprocess.Popen[str]":
         path = f"{self.root / 'tools'}:/usr/bin:/bin"
@@ -113,6 +125,17 @@ class TestBootstrap:
         assert "uv failed, trying the same with pip" in errors
         pip = [call for call in checkout.calls() if call.startswith("python -m pip --python")]
         assert any("--require-hashes" in call and "dev.txt" in call for call in pip)
+
+    def test_judges_are_installed_as_locked_and_run_no_script(self, checkout: Checkout) -> None:
+        checkout.bootstrap()
+        (npm,) = [call for call in checkout.calls() if call.startswith("npm ")]
+        assert npm.startswith("npm ci ")
+        assert "--ignore-scripts" in npm
+
+    def test_judges_that_cannot_be_installed_are_left_out(self, checkout: Checkout) -> None:
+        code, errors = checkout.bootstrap(NPM_EXIT="1")
+        assert code == 0
+        assert "tests/judges/node are left out" in errors
 
     def test_two_at_once_install_once(self, checkout: Checkout) -> None:
         both = [checkout.start(), checkout.start()]
