@@ -285,7 +285,15 @@ def test_method_of_a_device_that_is_away_is_answered_in_the_nested_form(hub: Iot
 )
 @pytest.mark.parametrize(
     ("response", "connect", "status"),
-    [(5, 0, 404), ("300", "0", 404), (4, 0, 400), (301, 0, 400), ("x", 0, 400), (5, 6, 400)],
+    [
+        (5, 0, 404),
+        ("300", "0", 404),
+        (4, 0, 400),
+        (301, 0, 400),
+        ("x", 0, 400),
+        (5, 6, 400),
+        (10**400, 0, 400),
+    ],
 )
 def test_timeouts_of_a_method_have_their_limits(
     hub: IotHub, response: object, connect: object, status: int

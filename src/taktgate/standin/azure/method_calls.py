@@ -42,7 +42,7 @@ def _timeout(body: JsonObject, field: str, default_s: int) -> float:
     value = body.get(field)
     try:
         seconds = float(default_s if value is None else value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         seconds = -1.0
     if not 0 <= seconds <= MAX_TIMEOUT_S:
         raise HubRequestError(
