@@ -64,8 +64,9 @@ class Pair:
     receiver: SdkModule
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sdk_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkWorld]:
+    """A world for each file of tests: a device may have 50 modules."""
     network = free_loopback_network()
     with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as cloud:
         adding = cloud.cloud.add_device(

@@ -125,6 +125,14 @@ class SdkModule:
         """Return the body of the next message."""
         return base64.b64decode(self.messages.get(timeout=TIMEOUT_S)["body"]).decode()
 
+    def wait_for_bodies(self, *expected: str) -> None:
+        """Take messages until each of *expected* has come, in any order; some may come twice."""
+        missing = set(expected)
+        while missing:
+            body = self.body()
+            assert body in expected
+            missing.discard(body)
+
     def wait_until_connected(self, connected: bool = True) -> None:
         """Wait for the client to say that it is connected, or that it is not."""
         while self.connections.get(timeout=TIMEOUT_S) is not connected:
