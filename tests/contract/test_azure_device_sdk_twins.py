@@ -128,9 +128,6 @@ def test_desired_patches_come_in_order_with_their_versions(
     assert [first, *rest] == expected
 
 
-@pytest.mark.xfail(
-    reason="edgeHub relays no patch to a module whose twin it has not stored", strict=False
-)
 @pytest.mark.azure(
     "edgeHub",
     "A desired patch is relayed as it is to a module whose twin edgeHub has not stored",

@@ -12,6 +12,7 @@ from tests.unit.standin.edgehub_bench import FakeHub, Peer, edgehub
 from taktgate.standin.azure import simulated_time
 from taktgate.standin.azure.mqtt import codec
 
+ROOT = Path(__file__).parents[2]
 MESSAGES = 20
 ROUTES = {"r": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")'}
 
@@ -42,9 +43,9 @@ def store_and_say_so(file: Path) -> None:
 )
 def test_acknowledged_messages_survive_sigkill(tmp_path: Path) -> None:
     file = tmp_path / "edgehub.db"
-    program = [sys.executable, __file__, str(file)]
+    program = [sys.executable, "-m", "tests.contract.test_azure_edgehub_killed", str(file)]
     with subprocess.Popen(
-        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
         assert process.stdout is not None
         acknowledged = process.stdout.readline()

@@ -93,7 +93,7 @@ def _check_value(value: Any, *, path: str, depth: int, allow_edge_names: bool) -
             )
     elif isinstance(value, list):
         _check_array_content(value, path=path)
-    elif isinstance(value, str) and len(value.encode()) > MAX_STRING_BYTES:
+    elif isinstance(value, str) and _size_bytes(value, path) > MAX_STRING_BYTES:
         raise TwinLimitError(f"{path}: rule: strings of at most {MAX_STRING_BYTES} bytes")
     elif isinstance(value, int) and not MIN_INTEGER <= value <= MAX_INTEGER:
         raise TwinLimitError(f"{path}: rule: integers within {MIN_INTEGER}..{MAX_INTEGER}")
@@ -109,10 +109,17 @@ def _check_array_content(value: Any, *, path: str) -> None:
 
 
 def _check_name(name: str, *, path: str, allow_edge_names: bool) -> None:
-    if len(name.encode()) > MAX_NAME_BYTES:
+    if _size_bytes(name, path) > MAX_NAME_BYTES:
         raise TwinLimitError(f"{path}: rule: names of at most {MAX_NAME_BYTES} bytes")
     if not allow_edge_names and any(map(_is_forbidden, name)):
         raise TwinLimitError(f"{path}: name {name!r}; rule: no '.', '$', '#' or space in names")
+
+
+def _size_bytes(text: str, path: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        raise TwinLimitError(f"{path}: rule: Unicode text; half of a surrogate pair is none") from None
 
 
 def _is_forbidden(character: str) -> bool:
