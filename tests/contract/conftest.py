@@ -113,7 +113,11 @@ def open_module(
 
     yield open_one
     for flavour, module in taken:
-        module.close()
+        try:
+            module.close()
+        except BaseException:
+            module.end()
+            raise
         sdk_processes[flavour].append(module)
 
 

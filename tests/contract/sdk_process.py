@@ -191,3 +191,5 @@ def _reasons(error: BaseException) -> str:
 
 if __name__ == "__main__":
     Module(FLAVOURS[sys.argv[1]]()).serve()
+    # The SDK's threads may outlive its client: nothing here is worth a wait.
+    os._exit(0)
