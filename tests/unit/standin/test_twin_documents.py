@@ -65,6 +65,8 @@ def test_merged_patches_keep_what_they_delete() -> None:
         ({"a": [1, None]}, "no null"),
         ({"a": 2**53}, "integers within"),
         (nested(11), "levels"),
+        ({"a": "\ud800"}, "Unicode text"),
+        ({"\udfff": 1}, "Unicode text"),
     ],
 )
 def test_document_beyond_a_limit_is_refused(document: dict[str, Any], rule: str) -> None:

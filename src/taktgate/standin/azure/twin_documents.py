@@ -119,7 +119,9 @@ def _size_bytes(text: str, path: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        raise TwinLimitError(f"{path}: rule: Unicode text; half of a surrogate pair is none") from None
+        raise TwinLimitError(
+            f"{path}: rule: Unicode text; half of a surrogate pair is none"
+        ) from None
 
 
 def _is_forbidden(character: str) -> bool:
