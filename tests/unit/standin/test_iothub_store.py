@@ -74,7 +74,10 @@ def test_layer_that_ends_while_the_hub_is_away_is_taken_back(tmp_path: Path) -> 
     hub = IotHub(store=HubStore(path))
     add_stations(hub, a="canary")
     hub.put_configuration("base", deployment())
-    extra = {"stager": {"properties.desired.extra": 1}}
+    extra = {
+        "stager": {"properties.desired.extra": 1},
+        "beside": {"properties.desired.extra": 1},
+    }
     hub.put_configuration("extra", deployment("*", extra, 20))
     hub._evaluates_at_once = False
     hub.delete_configuration("extra")
@@ -82,6 +85,7 @@ def test_layer_that_ends_while_the_hub_is_away_is_taken_back(tmp_path: Path) -> 
     assert "extra" in after.twin_properties("a", "stager").desired
     after.evaluate_deployments()
     assert "extra" not in after.twin_properties("a", "stager").desired
+    assert after.twin_properties("a", "beside").desired == {}
 
 
 def test_kill_loses_nothing_that_was_answered(tmp_path: Path) -> None:
