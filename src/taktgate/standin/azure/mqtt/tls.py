@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 HANDSHAKE_TIMEOUT_S = 60.0
 READ_BYTES = 64 * 1024
 BACKLOG = 1024
+GOODBYE_TIMEOUT_S = 5.0
+"""How long the other side may take to end what we have ended."""
 
 
 class TlsLayer(asyncio.Protocol):
@@ -58,6 +60,7 @@ class TlsLayer(asyncio.Protocol):
         self._watch: asyncio.TimerHandle | None = None
         self._is_open = False
         self._is_reading = False
+        self._is_ending = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
@@ -68,9 +71,10 @@ class TlsLayer(asyncio.Protocol):
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        """Take encrypted bytes."""
-        self._incoming.write(data)
-        self._advance()
+        """Take encrypted bytes; after our goodbye they are of no interest."""
+        if not self._is_ending:
+            self._incoming.write(data)
+            self._advance()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the inner protocol."""
@@ -102,13 +106,20 @@ class TlsLayer(asyncio.Protocol):
             self._flush()
 
     def close(self) -> None:
-        """Say goodbye, and close when all has left."""
-        if self._transport is None or self._transport.is_closing():
+        """Say goodbye and end our half; the connection is closed when the other half ends.
+
+        To close at once would be to send a reset if anything of the other side lay unread, as its
+        session tickets may: and a reset throws away what it has not read of ours.
+        """
+        if self._transport is None or self.is_closing():
             return
         with contextlib.suppress(ssl.SSLError):  # it waits for the peer's goodbye: not needed
             self._tls.unwrap()
         self._flush()
-        self._transport.close()
+        self._is_ending = True
+        self._transport.write_eof()
+        self._stop_watch()
+        self._watch = asyncio.get_running_loop().call_later(GOODBYE_TIMEOUT_S, self.abort)
 
     def abort(self) -> None:
         """Close at once."""
@@ -117,7 +128,7 @@ class TlsLayer(asyncio.Protocol):
 
     def is_closing(self) -> bool:
         """Tell whether the connection is at its end."""
-        return self._transport is None or self._transport.is_closing()
+        return self._transport is None or self._is_ending or self._transport.is_closing()
 
     def extra_info(self, name: str, default: Any) -> Any:
         """Return a fact about the TCP connection."""
