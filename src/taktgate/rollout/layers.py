@@ -53,6 +53,9 @@ def layer_of(plan: RolloutPlan, ring: int) -> Layer:
 def content_of(plan: RolloutPlan) -> dict[str, Any]:
     """Return the manifest: sub-paths of `model_stager`'s desired properties, and nothing else.
 
+    The empty `$edgeAgent` changes nothing: a live hub was seen to refuse a manifest without one
+    (github.com/mwalser/terraform-provider-iothub, CONCEPT.md, appendix D).
+
     A sub-path is replaced whole, so each one carries all its fields; the base sets the same ones,
     so that withdrawing the layer brings the base's order back.
     """
@@ -67,7 +70,7 @@ def content_of(plan: RolloutPlan) -> dict[str, Any]:
     }
     if plan.repository is not None:
         desired["properties.desired.repository"] = plan.repository
-    return {"modulesContent": {routes.MODEL_STAGER: desired}}
+    return {"modulesContent": {"$edgeAgent": {}, routes.MODEL_STAGER: desired}}
 
 
 def metrics_of(model: ModelOrder) -> dict[str, str]:

@@ -32,7 +32,7 @@ def test_the_manifest_is_for_az(
 ) -> None:
     assert rollout("manifest", "--rings", str(RINGS_FILE), *MODEL) == 0
     out, err = capsys.readouterr()
-    assert list(json.loads(out)["modulesContent"]) == ["model_stager"]
+    assert list(json.loads(out)["modulesContent"]) == ["$edgeAgent", "model_stager"]
     assert err.startswith("az iot edge deployment create --layered --deployment-id model-weld-")
     assert plan.layer_id in err
     assert rollout("manifest", "--metrics", "--rings", str(RINGS_FILE), *MODEL) == 0

@@ -121,7 +121,7 @@ def test_the_manifest_sets_sub_paths_of_the_stager_and_nothing_else(plan: Rollou
         "activation": "immediate",
     }
     assert content_of(plan) == {
-        "modulesContent": {"model_stager": {"properties.desired.model": model}}
+        "modulesContent": {"$edgeAgent": {}, "model_stager": {"properties.desired.model": model}}
     }
     elsewhere = content_of(replace(plan, repository="https://models.example"))
     assert elsewhere["modulesContent"]["model_stager"] == {

@@ -125,6 +125,16 @@ def test_what_is_not_there_is_said_in_azures_form(
     assert answer.message.startswith(f"ErrorCode:{code};")
 
 
+def test_module_identities_of_a_disabled_device_are_refused_but_not_its_twins(
+    hub: IotHub,
+) -> None:
+    hub.put_device("d", {"status": "disabled", "capabilities": {"iotEdge": True}}, "*")
+    identity = Call(method="GET", path="/devices/d/modules/%24edgeAgent")
+    missing = Call(method="GET", path="/devices/none/modules")
+    twin = Call(method="GET", path="/twins/d/modules/%24edgeAgent")
+    assert [each.status for each in ask(hub, identity, missing, twin)] == [401, 401, 200]
+
+
 def test_refusal_is_logged_once(hub: IotHub, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, logger="taktgate.standin.azure"):
         ask_once(hub, Call(method="GET", path="/devices/none"))

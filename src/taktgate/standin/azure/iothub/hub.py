@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from taktgate.standin.azure import twin_documents
-from taktgate.standin.azure.clock import Clock, Timer, WorldClock
+from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import (
     ITSELF,
     DeviceLink,
@@ -29,6 +29,7 @@ from taktgate.standin.azure.iothub.configurations import (
 )
 from taktgate.standin.azure.iothub.etags import check_etag
 from taktgate.standin.azure.iothub.evaluation import DeploymentEvaluator
+from taktgate.standin.azure.iothub.evaluation_period import EvaluationPeriod
 from taktgate.standin.azure.iothub.identities import SYSTEM_MODULES, DeviceRecord, Identity
 from taktgate.standin.azure.iothub.policies import AccessPolicies, PolicyKeys
 from taktgate.standin.azure.iothub.queries import Queries
@@ -81,7 +82,7 @@ class IotHub:
         self._evaluates_at_once = evaluates_at_once
         self._on_telemetry = on_telemetry
         self._store = store
-        self._period_timer: Timer | None = None
+        self._period = EvaluationPeriod(self.clock, self.evaluate_deployments)
         self._evaluator = DeploymentEvaluator(self.registry, self._give_desired)
         self._evaluator.leaves_layers_targeted = lambda: self.quirks.is_on("targeted-only")
         if store is not None:
@@ -99,18 +100,14 @@ class IotHub:
         With a period the gap between deleting a deployment and creating its successor shows
         (Azure/azure-cli-extensions#1988). To be called on the event loop.
         """
-        self.stop_evaluating()
         self._evaluates_at_once = period_s is None
+        self._period.set(period_s)
         if period_s is None:
             self.evaluate_deployments()
-        else:
-            self._await_period(period_s)
 
     def stop_evaluating(self) -> None:
         """Evaluate no more by the period; for the end of a world."""
-        if self._period_timer is not None:
-            self._period_timer.cancel()
-            self._period_timer = None
+        self._period.set(None)
 
     def put_device(
         self, device: str, document: JsonObject, if_match: str | None = None
@@ -376,13 +373,6 @@ class IotHub:
     def _reevaluate_all(self) -> None:
         if self._evaluates_at_once:
             self.evaluate_deployments()
-
-    def _await_period(self, period_s: float) -> None:
-        def evaluate() -> None:
-            self.evaluate_deployments()
-            self._await_period(period_s)
-
-        self._period_timer = self.clock.call_later(period_s, evaluate)
 
     def _give_desired(self, device: str, module: str, patch: JsonObject) -> None:
         identity = self.registry.identity(device, module)
