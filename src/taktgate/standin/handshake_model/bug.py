@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from taktgate.standin.handshake_model.leads import Lead
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patch:
@@ -31,6 +33,8 @@ class Bug:
     scenario: str
     property: str
     patches: tuple[Patch, ...]
+    lead: Lead = ()
+    """Where the search begins: a bug that shows late is not looked for at large every time."""
 
 
 @contextmanager

@@ -18,6 +18,11 @@ from taktgate.plc.admission import (
 from taktgate.plc.parts import Part
 from taktgate.plc.watch import BeatWatch, PlcLife, PlcWatch
 from taktgate.standin.handshake_model.bug import Bug, Patch
+from taktgate.standin.handshake_model.leads import (
+    BEAT_OF_THE_BOOT_BEFORE,
+    PART_OF_THE_PLC_BEFORE,
+    PASS_OF_THE_BOOT_BEFORE,
+)
 
 _accept_beat = BeatWatch.accept
 _observe = PlcWatch.observe
@@ -94,13 +99,15 @@ BUGS: Final = (
         forgot="that edgeHub's queue survives a reboot and the clock does not",
         scenario="reboot",
         property="BOUND",
+        lead=PASS_OF_THE_BOOT_BEFORE,
         patches=_believed("foreign", _any_boot),
     ),
     Bug(
         name="epoch not checked",
         forgot="that a restarted PLC numbers its parts alike",
-        scenario="plc-restart",
+        scenario="plc-restart-fail",
         property="BOUND",
+        lead=PART_OF_THE_PLC_BEFORE,
         patches=_believed("foreign", _any_epoch) + _believed("mismatch", _same_number),
     ),
     Bug(
@@ -154,7 +161,7 @@ BUGS: Final = (
     ),
     Bug(
         name="same word, no conflict",
-        forgot="that two models may say PASS for different reasons: one of them judged another part",
+        forgot="that one of two models that say PASS may have judged another part",
         scenario="differing-copies",
         property="CONFLICT_REJECTS",
         patches=_believed("is_copy", _same_verdict),
@@ -171,6 +178,7 @@ BUGS: Final = (
         forgot="that edgeHub's queue holds beats as well",
         scenario="reboot-beat",
         property="READY_TRUE",
+        lead=BEAT_OF_THE_BOOT_BEFORE,
         patches=(Patch(owner=BeatWatch, name="_foreign", wrong=_beat_of_any_boot),),
     ),
     Bug(

@@ -10,8 +10,13 @@ from taktgate.plc.admission import Cause
 from taktgate.plc.handshake import Handshake
 from taktgate.plc.link import Command, ResultRecord
 from taktgate.plc.parts import Decision, Part, PartState, expired, no_decision
-from taktgate.plc.watch import PlcWatch
 from taktgate.standin.handshake_model.bug import Bug, Patch
+from taktgate.standin.handshake_model.leads import (
+    JUDGED_PASS,
+    PART_OF_THE_PLC_BEFORE,
+    PASS_WRITTEN,
+    PASS_WRITTEN_AFTER_A_PAUSE,
+)
 
 _close_unseen = Handshake._close_unseen
 _resume = Handshake._resume
@@ -19,9 +24,8 @@ _contradict = Handshake._contradict
 _rival = Handshake._rival
 
 
-def _keep_epoch(self: Handshake) -> None:
+def _one_epoch(self: Handshake) -> None:
     self._is_first_read = True
-    self.plc = PlcWatch()
 
 
 def _look_at_epoch_only(self: Handshake, part: Part, now_ns: int) -> Decision:
@@ -134,11 +138,12 @@ def _on(name: str, wrong: object, owner: Any = Handshake) -> Patch:
 
 BUGS: Final = (
     Bug(
-        name="session keeps the epoch",
+        name="one epoch for ever",
         forgot="that the PLC may have been restarted while nobody looked",
-        scenario="plc-restart",
+        scenario="plc-restart-fail",
         property="BOUND",
-        patches=(_on("session_opened", _keep_epoch),),
+        lead=PART_OF_THE_PLC_BEFORE,
+        patches=(_on("_begin_epoch", _one_epoch),),
     ),
     Bug(
         name="no last look at the clock",
@@ -159,6 +164,7 @@ BUGS: Final = (
         forgot="that a reply after the deadline proves nothing",
         scenario="slow",
         property="WRITER_HONEST",
+        lead=JUDGED_PASS,
         patches=(_on("confirmed", _settle_all),),
     ),
     Bug(
@@ -193,21 +199,21 @@ BUGS: Final = (
         name="conflict only reported",
         forgot="that a contradicted PASS has to be taken back",
         scenario="differing-copies",
-        property="CONFLICT_REJECTS",
+        property="CONFLICT_HEARD",
         patches=(_on("_contradict", _ignore_rival),),
     ),
     Bug(
         name="conflict only before the write",
         forgot="that a PASS in the slot can still be overwritten",
         scenario="differing-copies",
-        property="CONFLICT_REJECTS",
+        property="CONFLICT_HEARD",
         patches=(_on("_contradict", _only_before_write),),
     ),
     Bug(
         name="newest verdict wins",
         forgot="that reject wins",
         scenario="differing-copies",
-        property="CONFLICT_REJECTS",
+        property="CONFLICT_HEARD",
         patches=(_on("_rival", _newest_wins),),
     ),
     Bug(
@@ -220,8 +226,9 @@ BUGS: Final = (
     Bug(
         name="revoked until the earlier end",
         forgot="that the PLC's deadline may count from the later end",
-        scenario="differing-copies",
-        property="CONFLICT_REJECTS",
+        scenario="wide-interval",
+        property="CONFLICT_HEARD",
+        lead=PASS_WRITTEN_AFTER_A_PAUSE,
         patches=(_on("can_be_revoked", _until_own_deadline, Part),),
     ),
     Bug(
@@ -229,6 +236,7 @@ BUGS: Final = (
         forgot="that a PASS stands until the gate, also when a new epoch has begun",
         scenario="differing-copies-loss",
         property="CONFLICT_REJECTS",
+        lead=PASS_WRITTEN,
         patches=(_on("holds_pass", property(lambda self: False), Part),),
     ),
     Bug(

@@ -6,6 +6,14 @@ from typing import Any, Final
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.bug import Bug, Patch
 from taktgate.standin.handshake_model.facts import NEVER, PartOnLine, Plc, Slot
+from taktgate.standin.handshake_model.leads import (
+    JUDGED_PASS,
+    OLD_PASS_IN_NEW_SLOT,
+    PASS_A_GHOST,
+    PASS_OF_THE_PLC_BEFORE,
+    PASS_ON_ITS_WAY,
+    PASS_WRITTEN,
+)
 from taktgate.standin.line.ladder import Rung, accepts
 from taktgate.standin.line.tags_view import ResultSlot
 
@@ -117,6 +125,7 @@ BUGS: Final = (
         forgot="that another part's result may lie in the slot",
         scenario="same-slot",
         property="NO_FOREIGN",
+        lead=PASS_ON_ITS_WAY,
         patches=_unchecked(trigger_id=None),
     ),
     Bug(
@@ -124,6 +133,7 @@ BUGS: Final = (
         forgot="that the copy of a UDT is not atomic",
         scenario="torn-copy",
         property="NO_FOREIGN",
+        lead=OLD_PASS_IN_NEW_SLOT,
         patches=_unchecked(seq_end=0),
     ),
     Bug(
@@ -131,6 +141,7 @@ BUGS: Final = (
         forgot="that tags are retentive",
         scenario="plc-restart",
         property="NO_FOREIGN",
+        lead=PASS_OF_THE_PLC_BEFORE,
         patches=_unchecked(valid=True),
     ),
     Bug(
@@ -152,6 +163,7 @@ BUGS: Final = (
         forgot="that a PASS may come too late; so does who looks only at the gate",
         scenario="slow",
         property="NO_STALE",
+        lead=JUDGED_PASS,
         patches=(_instead_of("watch_part", _no_timer),),
     ),
     Bug(
@@ -159,6 +171,7 @@ BUGS: Final = (
         forgot="that a TON starts again when the program does, with parts on the line",
         scenario="keyswitch-slow",
         property="NO_STALE",
+        lead=PASS_ON_ITS_WAY,
         patches=(_instead_of("clear_first", _restart_timers),),
     ),
     Bug(
@@ -166,6 +179,7 @@ BUGS: Final = (
         forgot="that the vision side may have died since it said PASS",
         scenario="silent-writer",
         property="SILENCE_REJECTS",
+        lead=PASS_WRITTEN,
         patches=(_instead_of("opens_gate", _accepted_is_accepted),),
     ),
     Bug(
@@ -187,6 +201,7 @@ BUGS: Final = (
         forgot="that a PASS on its way may come after the reject",
         scenario="loss",
         property="REJECT_WINS",
+        lead=PASS_A_GHOST,
         patches=(_instead_of("reject", _reject_once),),
     ),
     Bug(
@@ -194,6 +209,7 @@ BUGS: Final = (
         forgot="that a PASS may be taken back",
         scenario="differing-copies",
         property="REJECT_WINS",
+        lead=PASS_WRITTEN,
         patches=(_instead_of("reject", _first_word_counts),),
     ),
     Bug(
@@ -201,6 +217,7 @@ BUGS: Final = (
         forgot="that a reject in time is seen by the scan that finds the timer done",
         scenario="differing-copies",
         property="REJECT_WINS",
+        lead=PASS_WRITTEN,
         patches=(_instead_of("reject", _not_the_last_look),),
     ),
     Bug(
@@ -208,6 +225,7 @@ BUGS: Final = (
         forgot="that AckSeq tells the writer which PASS counted",
         scenario="loss",
         property="WRITER_HONEST",
+        lead=PASS_ON_ITS_WAY,
         patches=(_instead_of("consume", _acknowledge_late),),
     ),
     Bug(

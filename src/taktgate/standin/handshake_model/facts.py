@@ -84,7 +84,7 @@ class Slot(NamedTuple):
     def whole(self) -> Result | None:
         """The result that stands here from its first piece to its last."""
         first = self.pieces[0]
-        return first if all(piece is first for piece in self.pieces) else None
+        return first if all(piece == first for piece in self.pieces) else None
 
 
 EMPTY_SLOT: Final = Slot()

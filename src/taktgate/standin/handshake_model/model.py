@@ -1,7 +1,7 @@
 """A scenario with the rules that it is run by."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from taktgate.contracts.outcome import Outcome
 from taktgate.plc.parts import PartState
@@ -11,12 +11,14 @@ from taktgate.standin.handshake_model.scenario import Fault, Scenario
 from taktgate.standin.handshake_model.world import World
 from taktgate.standin.handshake_model.writer_rules import Writer, WriterRules
 
+EventT = TypeVar("EventT")
 
-class Moment(NamedTuple):
+
+class Moment(NamedTuple, Generic[EventT]):
     """One event, and the states around it."""
 
     before: World
-    event: Event
+    event: EventT
     after: World
 
 
@@ -24,7 +26,7 @@ class Step(NamedTuple):
     """Where a move leads, and what happens on the way."""
 
     world: World
-    moments: tuple[Moment, ...] = ()
+    moments: tuple[Moment[Event], ...] = ()
 
     def then(self, following: "Step") -> "Step":
         """Return this step and *following* as one."""
@@ -44,16 +46,17 @@ class Model:
         self.presets = scenario.presets
         self.rules = WriterRules(reserve_steps=scenario.reserve_steps)
 
-    def cold(self) -> World:
-        """Return the state in which nobody has done anything yet."""
+    def cold(self, now: int) -> World:
+        """Return the state in which nobody has done anything yet, at step *now* of the clock."""
         writer = Writer(boot_id=1, epoch=0)
-        return World(writer=writer, starts=1, budget=self.scenario.budget())
+        return World(now=now, writer=writer, starts=1, budget=self.scenario.budget())
 
 
 def is_hurried(world: World) -> bool:
     """Tell whether the writer has to write at once.
 
-    It is one thread: what it has decided goes out before it does anything else. The world goes on meanwhile when that exchange takes its time (`Fault.SLOW`).
+    It is one thread: what it has decided goes out before it does anything else, unless it is held
+    up. The world goes on meanwhile when that exchange takes its time (`Fault.SLOW`).
     """
     writer = world.writer
     if writer is None or not writer.may_write or not is_free(world):

@@ -91,6 +91,11 @@ MOVES: Final = (
 URGENT: Final = tuple(move for move in MOVES if move.can_interrupt)
 MOVES_BY_NAME: Final = {move.name: move for move in MOVES}
 
+WARM_UP: Final = (
+    *(("open", None), ("read", None), ("write", None)),
+    *(("step", line.TURN), ("step", line.TURN), ("step", line.TURN), ("scan", None)),
+)
+
 
 class Taken(NamedTuple):
     """A move with its argument: what a trace is made of."""
@@ -106,6 +111,28 @@ def successors(model: Model, world: World) -> Iterator[tuple[Taken, Step]]:
             step = _effect(move, model, world, argument)
             if step is not None:
                 yield Taken(name=move.name, argument=argument), step
+
+
+def begin(
+    model: Model, lead: Iterable[tuple[str, Any]] = (), *, now: int = faults.CLOCK_AT_BOOT
+) -> World:
+    """Return the state that a search begins in: the line ready for its first part, then *lead*.
+
+    *now* is where the host's clock stands; nothing but a reboot makes a difference of it.
+
+    Raises:
+        ValueError: a move of *lead* is not possible where it stands.
+    """
+    world = model.cold(now)
+    for name, argument in WARM_UP:
+        step = MOVES_BY_NAME[name].effect(model, world, argument)
+        world = world if step is None else step.world
+    scenario = model.scenario
+    idle = max(scenario.idle_steps - scenario.early_steps, 0)
+    world = world._replace(plc=world.plc._replace(idle=idle))
+    for name, argument in lead:
+        world = take(model, world, Taken(name, argument)).world
+    return world
 
 
 def _effect(move: Move, model: Model, world: World, argument: Any) -> Step | None:
@@ -128,18 +155,3 @@ def take(model: Model, world: World, taken: Taken) -> Step:
     if step is None:
         raise ValueError(f"{taken.name} {taken.argument} changes nothing here")
     return step
-
-
-WARM_UP: Final = (
-    *(("open", None), ("read", None), ("write", None)),
-    *(("step", line.TURN), ("step", line.TURN), ("step", line.TURN), ("scan", None)),
-)
-
-
-def first(model: Model) -> World:
-    """Return the state that every search begins in: the line is ready for its first part."""
-    world = model.cold()
-    for name, argument in WARM_UP:
-        step = MOVES_BY_NAME[name].effect(model, world, argument)
-        world = world if step is None else step.world
-    return world

@@ -25,11 +25,12 @@ def may_lose(model: Model, world: World) -> Iterable[int]:
 
 def lose(model: Model, world: World, which: int) -> Step:
     """Have the writer notice; its request is dropped (0) or lives on (1)."""
-    assert world.writer is not None
+    writer = world.writer
+    assert writer is not None
     if not world.is_cut:
         world = spend(world, Fault.LOSS)
+    answer = model.rules.link_lost(writer, world.boot, world.now)
     world = given_up(world)[which]
-    answer = model.rules.link_lost(world.writer, world.boot, world.now)
     after = world._replace(writer=answer.writer, is_open=False, is_cut=False)
     return made(world, after, reports(world, answer.outcomes))
 
@@ -132,7 +133,7 @@ def run_program(model: Model, world: World, _: None) -> Step:
 
 
 def may_hold_beat(model: Model, world: World) -> Iterable[None]:
-    """edgeHub keeps a copy of the present beat."""
+    """Have edgeHub keep a copy of the present beat."""
     is_free = world.judge.is_alive and world.held_beat is None
     return _HERE if is_free and has_left(world, Fault.HELD_BEAT) else ()
 

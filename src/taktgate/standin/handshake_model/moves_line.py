@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator
 
 from taktgate.standin.handshake_model import plc_program as plc
-from taktgate.standin.handshake_model.events import Gated
 from taktgate.standin.handshake_model.facts import LONG_SILENCE, Books, Flaw, Sheet
 from taktgate.standin.handshake_model.model import (
     Model,
@@ -15,11 +14,12 @@ from taktgate.standin.handshake_model.model import (
     spend,
 )
 from taktgate.standin.handshake_model.moves_writer import turn
-from taktgate.standin.handshake_model.scenario import Fault
+from taktgate.standin.handshake_model.scenario import Fault, Haste
 from taktgate.standin.handshake_model.world import World, command_of, last_moment
+from taktgate.standin.handshake_model.writer_rules import Writer
 
 _FLAWS = tuple(Flaw)
-REPLY_STEPS = 1
+REPLY_STEPS = 2
 """The reply deadline: an exchange that takes longer is given up."""
 
 
@@ -33,7 +33,7 @@ def may_step(model: Model, world: World) -> Iterator[str]:
     exchange = world.exchange
     if exchange is not None and world.now - exchange.began >= REPLY_STEPS:
         return
-    if model.scenario.is_prompt and _has_work(model, world):
+    if not _is_haste_made(model, world):
         return
     if not is_hurried(world):
         yield TURN
@@ -42,7 +42,7 @@ def may_step(model: Model, world: World) -> Iterator[str]:
 
 
 def step(model: Model, world: World, how: str) -> Step:
-    """Let time pass: the program runs, the judge beats, and the writer has its turn, or misses it."""
+    """Let time pass: the program runs, the judge beats, the writer has its turn or misses it."""
     if how == HELD_UP:
         world = spend(world, Fault.HELD_UP)
     passed = _pass_time(model, world)
@@ -79,9 +79,9 @@ def may_come(model: Model, world: World) -> Iterable[int]:
     state = world.plc
     if not state.is_running or state.is_first_scan or state.came >= model.scenario.parts:
         return ()
-    if model.scenario.is_prompt and _has_work(model, world):
+    if model.scenario.haste is Haste.ALL and not _is_haste_made(model, world):
         return ()
-    return model.scenario.jumps
+    return model.scenario.jumps[min(state.came, len(model.scenario.jumps) - 1)]
 
 
 def part_comes(model: Model, world: World, jump: int) -> Step:
@@ -111,7 +111,7 @@ def judge(model: Model, world: World, choice: tuple[int, bool, Flaw]) -> Step:
     told = world.told[number]
     if told.judged:
         world = spend(world, Fault.TWICE)
-    if flaw is not Flaw.NONE:
+    if flaw != Flaw.NONE:
         world = spend(world, Fault.FLAW)
     start = world.judge._replace(numbered=world.judge.numbered + 1)
     sheet = Sheet(
@@ -125,7 +125,7 @@ def judge(model: Model, world: World, choice: tuple[int, bool, Flaw]) -> Step:
         triggered=told.observed,
         decided=world.now,
         deadline=told.deadline,
-        flaw=flaw.value,
+        flaw=int(flaw),
     )
     has_passed = told.has_passed and is_pass
     told = told._replace(judged=told.judged + 1, has_passed=has_passed)
@@ -145,7 +145,7 @@ def _gated(before: World, world: World, events: list[plc.Event]) -> Step:
     opened = tuple(
         (event.part.by.start, event.part.by.number, event.part.serial)
         for event in events
-        if isinstance(event, Gated) and event.is_accepted and event.part.by is not None
+        if isinstance(event, plc.Gated) and event.is_accepted and event.part.by is not None
     )
     if opened:
         books = world.books._replace(actuated=(*world.books.actuated, *opened))
@@ -155,7 +155,7 @@ def _gated(before: World, world: World, events: list[plc.Event]) -> Step:
 
 def _closed(books: Books, events: list[plc.Event]) -> Books:
     """Forget what was noted of parts that have left the line."""
-    gone = {event.part.serial for event in events if isinstance(event, Gated)}
+    gone = {event.part.serial for event in events if isinstance(event, plc.Gated)}
     if not gone:
         return books
     return books._replace(
@@ -177,16 +177,26 @@ def _on_line(world: World) -> list[Sheet]:
     return [sheet for sheet in world.sheets if sheet.serial in serials]
 
 
-def _has_work(model: Model, world: World) -> bool:
-    """Tell whether writer, judge or network can still do something at this time."""
-    writer = world.writer
-    if writer is None or not world.is_open or world.exchange is not None:
+def _is_haste_made(model: Model, world: World) -> bool:
+    """Tell whether all have done what they can at this time, as far as the scenario wants it."""
+    haste, writer = model.scenario.haste, world.writer
+    if haste is Haste.NONE:
         return True
+    if writer is None or not world.is_open or world.is_cut:
+        return False
+    is_judged = model.scenario.is_silent or all(told.judged for told in world.told)
+    if world.judge.is_alive and not is_judged:
+        return False
+    return haste is Haste.SIDES or _is_all_said(model, world, writer)
+
+
+def _is_all_said(model: Model, world: World, writer: Writer) -> bool:
+    """Tell whether the writer has read and written all there is, and has every verdict."""
     delivered = {(start, number) for _, start, number in world.books.delivered}
     return (
-        world.plc.is_touched
-        or writer.command != command_of(world.plc, model.presets)
-        or model.rules.due(writer, world.boot, world.now).is_due
-        or any((sheet.start, sheet.number) not in delivered for sheet in _on_line(world))
-        or not (model.scenario.is_silent or all(told.judged for told in world.told))
+        world.exchange is None
+        and not world.plc.is_touched
+        and writer.command == command_of(world.plc, model.presets)
+        and not model.rules.due(writer, world.boot, world.now).is_due
+        and all((sheet.start, sheet.number) in delivered for sheet in _on_line(world))
     )

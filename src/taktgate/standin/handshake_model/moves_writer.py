@@ -1,6 +1,6 @@
 """Moves of the writer, and of its requests on their way to the controller and back."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from taktgate.contracts.verdict import Verdict
 from taktgate.plc.link import ResultRecord
@@ -16,6 +16,7 @@ from taktgate.standin.handshake_model.facts import (
     Exchange,
     Flaw,
     Ghost,
+    Plc,
     Request,
     Result,
     Sheet,
@@ -107,18 +108,19 @@ def ask(model: Model, world: World, _: None) -> Step:
     return Step(spend(world, Fault.SLOW)._replace(exchange=_question(model, world)))
 
 
-def may_deliver(model: Model, world: World) -> Iterable[Sheet]:
+def may_deliver(model: Model, world: World) -> Iterable[int]:
     """Every verdict there ever was may come, as often as it likes, by a lane that is on."""
     if world.writer is None or world.exchange is not None:
         return ()
     if model.scenario.has_hub_lane:
-        return world.sheets
-    return world.local if model.scenario.has_local_lane else ()
+        return range(len(world.sheets))
+    held = world.local if model.scenario.has_local_lane else ()
+    return [number for number, sheet in enumerate(world.sheets) if sheet in held]
 
 
-def deliver(model: Model, world: World, sheet: Sheet) -> Step:
+def deliver(model: Model, world: World, number: int) -> Step:
     """Hand a verdict to the rules."""
-    writer = world.writer
+    writer, sheet = world.writer, world.sheets[number]
     assert writer is not None
     held = dict(writer.slots).get(slot_of(sheet.trigger_id))
     answer = model.rules.verdict(writer, world.boot, sheet, world.now)
@@ -259,7 +261,7 @@ def given_up(world: World) -> tuple[World, ...]:
     return left, spend(left, Fault.GHOST)._replace(ghosts=(*world.ghosts, ghost))
 
 
-def _execute(model: Model, state: plc.Plc, request: Request, progress: int) -> plc.Plc:
+def _execute(model: Model, state: Plc, request: Request, progress: int) -> Plc:
     for number, result in enumerate(request.results):
         pieces = range(progress if number == 0 else 0, PIECES)
         state = plc.put(state, result, model.presets, pieces)

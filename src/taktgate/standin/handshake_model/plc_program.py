@@ -219,8 +219,8 @@ def put(plc: Plc, result: Result, presets: Presets, pieces: range = range(PIECES
     """Write some *pieces* of *result* into its slot."""
     index = slot_of(result.trigger_id)
     old = plc.slots[index]
-    new = tuple(result if i in pieces else piece for i, piece in enumerate(old.pieces))
-    slot = Slot(pieces=new, is_valid=old.is_valid or BITS_PIECE in pieces)
+    mixed = tuple(result if i in pieces else piece for i, piece in enumerate(old.pieces))
+    slot = Slot(pieces=mixed, is_valid=old.is_valid or BITS_PIECE in pieces)
     plc = plc._replace(slots=_with(plc.slots, index, slot), is_touched=True)
     if slot.whole is None or result.decision != PASS:
         return plc

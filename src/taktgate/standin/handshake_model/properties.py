@@ -1,4 +1,4 @@
-"""What has to hold, whatever happens: each property by its name, with the events that it is about."""
+"""What has to hold, whatever happens: each property by its name, with what it is about."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
@@ -11,6 +11,7 @@ from taktgate.standin.handshake_model.events import Crashed, Event, Opened, Repo
 from taktgate.standin.handshake_model.facts import WATCHDOG_STEPS, Flaw, PartOnLine
 from taktgate.standin.handshake_model.model import Model, Moment, Step
 from taktgate.standin.handshake_model.plc_program import Arrived, Gated, Scanned
+from taktgate.standin.handshake_model.scenario import Haste
 from taktgate.standin.handshake_model.world import World
 
 _PASS: Final = DECISIONS[Verdict.PASS]
@@ -25,10 +26,10 @@ class Property(NamedTuple):
     name: str
     words: str
     about: type[Any]
-    holds: Callable[[Model, Moment], bool]
+    holds: Callable[[Model, Moment[Any]], bool]
 
 
-def _is_no_duplicate(model: Model, moment: Moment) -> bool:
+def _is_no_duplicate(model: Model, moment: Moment[Gated]) -> bool:
     by = moment.event.part.by
     if not moment.event.is_accepted or by is None:
         return True
@@ -38,25 +39,25 @@ def _is_no_duplicate(model: Model, moment: Moment) -> bool:
     )
 
 
-def _is_not_foreign(model: Model, moment: Moment) -> bool:
+def _is_not_foreign(model: Model, moment: Moment[Gated]) -> bool:
     part: PartOnLine = moment.event.part
     if not moment.event.is_accepted:
         return True
     return part.by is not None and (part.by.serial, part.by.decision) == (part.serial, _PASS)
 
 
-def _is_not_stale(model: Model, moment: Moment) -> bool:
+def _is_not_stale(model: Model, moment: Moment[Gated]) -> bool:
     part: PartOnLine = moment.event.part
     if not moment.event.is_accepted or part.by is None:
         return True
     return _came_at(moment.before, part.serial, part.by.sequence) == _IN_TIME
 
 
-def _does_reject_win(model: Model, moment: Moment) -> bool:
+def _does_reject_win(model: Model, moment: Moment[Gated]) -> bool:
     return not (moment.event.is_accepted and moment.event.part.saw_reject)
 
 
-def _is_contradiction_written(model: Model, moment: Moment) -> bool:
+def _is_contradiction_written(model: Model, moment: Moment[WentOut]) -> bool:
     """Hold a request against what the writer knew when it made it up."""
     before, event = moment.before, moment.event
     passes = {result.serial for result in event.results if result.decision == _PASS}
@@ -74,6 +75,19 @@ def _is_contradiction_written(model: Model, moment: Moment) -> bool:
     return at_risk <= rejects
 
 
+def _is_contradiction_heard(model: Model, moment: Moment[Used]) -> bool:
+    """Once a contradiction is heard, no PASS stands that the PLC may still be told about."""
+    used, after = moment.event, moment.after
+    if used.cause is not Cause.CONFLICT or after.writer is None:
+        return True
+    at_risk = any(
+        part.serial == used.serial and part.age < model.presets.deadline
+        for part in moment.before.plc.parts
+    )
+    held = dict(after.writer.slots)[slot_of(used.sheet.trigger_id)]
+    return not (at_risk and held.holds_pass)
+
+
 def _is_displaced(world: World, part: PartOnLine) -> bool:
     """Tell whether a newer part has taken the slot: with eight slots the line is too fast then."""
     return any(
@@ -82,15 +96,15 @@ def _is_displaced(world: World, part: PartOnLine) -> bool:
     )
 
 
-def _is_silence_rejected(model: Model, moment: Moment) -> bool:
+def _is_silence_rejected(model: Model, moment: Moment[Gated]) -> bool:
     return not moment.event.is_accepted or moment.event.silent <= WATCHDOG_STEPS
 
 
-def _is_comm_ok_earned(model: Model, moment: Moment) -> bool:
+def _is_comm_ok_earned(model: Model, moment: Moment[Scanned]) -> bool:
     return not moment.event.comm_ok or moment.after.plc.silent <= WATCHDOG_STEPS
 
 
-def _is_honest(model: Model, moment: Moment) -> bool:
+def _is_honest(model: Model, moment: Moment[Reported]) -> bool:
     outcome = moment.event.outcome
     if outcome.verdict is not Verdict.PASS or not outcome.written:
         return True
@@ -104,7 +118,7 @@ def _came_at(world: World, serial: int, sequence: int) -> int | None:
     return next((step for *of, step in world.plc.got if of == [serial, sequence]), None)
 
 
-def _is_bound(model: Model, moment: Moment) -> bool:
+def _is_bound(model: Model, moment: Moment[Used]) -> bool:
     """A verdict that had an effect is in order, of here and now, and about that very part."""
     used: Used = moment.event
     if used.cause is not None and used.cause is not Cause.CONFLICT:
@@ -119,14 +133,14 @@ def _is_bound(model: Model, moment: Moment) -> bool:
     )
 
 
-def _is_pass_of_this_epoch(model: Model, moment: Moment) -> bool:
+def _is_pass_of_this_epoch(model: Model, moment: Moment[WentOut]) -> bool:
     writer = moment.after.writer
     assert writer is not None
     sent = {result.sequence for result in moment.event.results if result.decision == _PASS}
     return all(part.epoch == writer.epoch for _, part in writer.slots if part.sequence in sent)
 
 
-def _is_pass_in_time(model: Model, moment: Moment) -> bool:
+def _is_pass_in_time(model: Model, moment: Moment[WentOut]) -> bool:
     """By the earlier end of the interval, and with the reserve for the exchange."""
     latest = moment.before.now + model.scenario.reserve_steps
     deadlines = {told.serial: told.deadline for told in moment.before.told}
@@ -137,26 +151,26 @@ def _is_pass_in_time(model: Model, moment: Moment) -> bool:
     )
 
 
-def _never(model: Model, moment: Moment) -> bool:
+def _never(model: Model, moment: Moment[Crashed]) -> bool:
     return False
 
 
-def _are_only_seen_open(model: Model, moment: Moment) -> bool:
+def _are_only_seen_open(model: Model, moment: Moment[Opened]) -> bool:
     seen = {(told.epoch, told.trigger_id) for told in moment.after.told}
     return seen.issuperset(moment.event.parts)
 
 
-def _is_start_clean(model: Model, moment: Moment) -> bool:
+def _is_start_clean(model: Model, moment: Moment[Scanned]) -> bool:
     if not moment.event.is_first:
         return True
     return not any(slot.is_valid for slot in moment.after.plc.slots)
 
 
-def _is_arrival_clean(model: Model, moment: Moment) -> bool:
+def _is_arrival_clean(model: Model, moment: Moment[Arrived]) -> bool:
     return not moment.after.plc.slots[slot_of(moment.event.part.trigger_id)].is_valid
 
 
-def _is_ready_true(model: Model, moment: Moment) -> bool:
+def _is_ready_true(model: Model, moment: Moment[WentOut]) -> bool:
     if not moment.event.is_ready:
         return True
     world = moment.before
@@ -165,9 +179,9 @@ def _is_ready_true(model: Model, moment: Moment) -> bool:
     return has_moved and is_alive
 
 
-def _is_answered(model: Model, moment: Moment) -> bool:
+def _is_answered(model: Model, moment: Moment[Gated]) -> bool:
     """Where all sides are prompt, a part passes exactly when every verdict on it is PASS."""
-    if not model.scenario.is_prompt:
+    if model.scenario.haste is not Haste.ALL:
         return True
     part: PartOnLine = moment.event.part
     told = [one for one in moment.before.told if one.serial == part.serial]
@@ -205,6 +219,12 @@ PROPERTIES: Final = (
         " and no PASS follows a reject",
         WentOut,
         _is_contradiction_written,
+    ),
+    Property(
+        "CONFLICT_HEARD",
+        "a contradiction takes the PASS back at once, while the PLC may wait for its deadline",
+        Used,
+        _is_contradiction_heard,
     ),
     Property(
         "SILENCE_REJECTS",

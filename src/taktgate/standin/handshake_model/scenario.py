@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import Enum, IntEnum
 
+from taktgate.standin.handshake_model.leads import Lead
 from taktgate.standin.handshake_model.plc_program import Presets
 
 
@@ -38,15 +39,30 @@ class Fault(IntEnum):
     """The writer misses its turn for a whole step."""
 
 
+class Haste(Enum):
+    """Who does what can be done before time goes on. The faults of a scenario strike all the same.
+
+    Without haste a verdict, a scan or a new start of the writer may come at any later step, or
+    never; with it a scenario with several faults becomes small enough to be seen to its end.
+    """
+
+    NONE = "nobody"
+    SIDES = "the writer and the judge, but not the network"
+    ALL = "all"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
     """One bounded world.
 
     Attributes:
         parts: How many come at most.
-        jumps: By how much TriggerId may rise: 2 skips an id, 8 comes back to the same slot.
+        jumps: By how much TriggerId may rise with the first part, the second, and so on; the last
+            entry holds for all others. 2 skips an id, 8 comes back to the same slot.
         idle_steps: How long the line may stay empty before the run ends.
-        is_prompt: Writer, judge and network do what they can before time goes on.
+        early_steps: How long it may stay empty before the first part.
+        haste: Who is prompt.
+        lead: Moves that the search begins after; a deep search begins before them.
         is_silent: The judge may say nothing about a part.
         has_local_lane: Verdicts also come by the local lane.
     """
@@ -55,12 +71,14 @@ class Scenario:
     words: str
     parts: int = 1
     faults: Mapping[Fault, int] = field(default_factory=dict)
-    jumps: tuple[int, ...] = (1,)
+    jumps: tuple[tuple[int, ...], ...] = ((1,),)
     verdicts: tuple[bool, ...] = (True, False)
     presets: Presets = Presets()  # noqa: RUF009 - a tuple of numbers
     idle_steps: int = 2
+    early_steps: int = 0
     reserve_steps: int = 1
-    is_prompt: bool = False
+    haste: Haste = Haste.NONE
+    lead: Lead = ()
     is_silent: bool = False
     has_local_lane: bool = True
     has_hub_lane: bool = True

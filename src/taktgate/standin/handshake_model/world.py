@@ -127,7 +127,7 @@ def _writer_key(world: World, names: Names) -> Hashable:
         writer.is_first_read,
         writer.life.value,
         None if writer.plc_value is None else writer.plc_value - plc.heartbeat,
-        min(now_ns - writer.plc_moved_ns, OLD_STEPS * STEP_NS),
+        None if writer.plc_value is None else _age_ns(now_ns, writer.plc_moved_ns),
         writer.last_sequence,
         writer.beat and (_age(world.now, writer.beat.sent_ns // STEP_NS)),
         writer.heartbeat - base,
@@ -241,6 +241,10 @@ def _oldest_trigger(world: World) -> int:
     if world.exchange is not None:
         triggers.append(world.exchange.began * STEP_NS)
     return max(((now_ns - trigger_ns) // STEP_NS for trigger_ns in triggers), default=0)
+
+
+def _age_ns(now_ns: int, then_ns: int) -> int:
+    return min(now_ns - then_ns, OLD_STEPS * STEP_NS)
 
 
 def _age(now: int, then: int) -> int:
