@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taktgate.contracts.verdict import Reason, Verdict
@@ -30,7 +30,7 @@ STORM = Scenario(
     faults={fault: 2 for fault in Fault if fault is not Fault.REBOOT},
 )
 STEP_NS = 100_000_000
-BASE = 40
+BASE = 43  # the first part lies in slot 4
 
 
 @settings(max_examples=15, deadline=None, derandomize=True)
@@ -110,6 +110,10 @@ class Twins:
         self.now_ns += STEP_NS
         self.compare(self.state, plc.elapse(self.state, self.presets))
 
+    def silence(self) -> None:
+        for _ in range(4):
+            self.step()
+
     def scan(self) -> None:
         self.compare(self.state, plc.scan(self.state, self.presets))
 
@@ -164,29 +168,40 @@ class Twins:
         ]
 
 
+RESULT = st.tuples(
+    st.just("result"),
+    st.sampled_from([0, 0, 0, -1, 1, 8]),
+    st.sampled_from([1, 1, 1, 2, 3, 4]),
+    st.sampled_from([0, 0, 0, 0, 2, 4]),
+    st.sampled_from([PIECES, PIECES, PIECES, PIECES, 2, 4]),
+    st.booleans(),
+)
 MOVES = st.one_of(
-    st.just(("step",)),
     st.just(("step",)),
     st.just(("scan",)),
     st.just(("part",)),
+    st.just(("silence",)),
     st.tuples(st.just("status"), st.integers(0, 1), st.sampled_from([True, True, False])),
     st.just(("status", 1, True)),
-    st.tuples(
-        st.just("result"),
-        st.sampled_from([0, 0, 0, 1, 2, 8]),
-        st.sampled_from([1, 1, 2, 3, 4]),
-        st.sampled_from([0, 0, 0, 2, 4]),
-        st.sampled_from([PIECES, PIECES, PIECES, 2, 4]),
-        st.booleans(),
-    ),
+    RESULT,
+    RESULT,
     st.just(("restart",)),
 )
-READY = [("step",), ("status", 1, True), ("step",), ("part",), ("result", 0, 1, 0, PIECES, True)]
+READY = [("step",), ("status", 1, True), ("step",)]
+BEAT: list[tuple[Any, ...]] = [("status", 1, True), ("step",)]
+FAIL, PASS = ("result", 0, 2, 0, PIECES, True), ("result", 0, 1, 0, PIECES, True)
+PASS_AFTER_REJECT = [FAIL, ("scan",), PASS, ("scan",), *5 * BEAT]
+REJECT_AT_THE_LAST_LOOK = [*2 * BEAT, FAIL, *3 * BEAT]
+PASSED = [("part",), ("result", 0, 1, 0, PIECES, True), ("scan",)]
 
 
-@settings(max_examples=250, deadline=None, derandomize=True)
-@given(moves=st.lists(MOVES, max_size=40))
-def test_the_models_plc_does_what_the_stand_ins_program_does(moves: list[tuple[Any, ...]]) -> None:
+@settings(max_examples=400, deadline=None, derandomize=True)
+@example(has_passed=True, moves=PASS_AFTER_REJECT)
+@example(has_passed=True, moves=REJECT_AT_THE_LAST_LOOK)
+@given(has_passed=st.booleans(), moves=st.lists(MOVES, min_size=8, max_size=30))
+def test_the_models_plc_does_what_the_stand_ins_program_does(
+    has_passed: bool, moves: list[tuple[Any, ...]]
+) -> None:
     twins = Twins()
-    for move in [*READY, *moves]:
+    for move in [*READY, *(PASSED if has_passed else ()), *moves]:
         twins.do(move)
