@@ -26,9 +26,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if find_spec("taktgate.standin"):  # images come without the local world
         from taktgate.standin.azure.world import cli as world
         from taktgate.standin.demo import cli as demo
+        from taktgate.standin.handshake_model.cli import add_model_check
 
         demo.add_commands(commands)
         world.add_commands(commands)
+        plc = commands.add_parser("plc", help="what concerns the PLC: the model of its handshake")
+        add_model_check(plc.add_subparsers(required=True, metavar="COMMAND"))
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

@@ -1,0 +1,13 @@
+"""All seeded bugs. Each is found by the scenario and the property that its row names.
+
+Not among them, because nothing that they let through can do harm behind the other rules: STALE
+unchecked (a decision older than 10 s is older than its part), the epoch unchecked in one of its two
+places, `Decision` unchecked in the rung (the bits say the same, and SeqBegin = SeqEnd keeps them
+together).
+"""
+
+from typing import Final
+
+from taktgate.standin.handshake_model import bugs_admission, bugs_handshake, bugs_plc
+
+BUGS: Final = (*bugs_admission.BUGS, *bugs_handshake.BUGS, *bugs_plc.BUGS)

@@ -1,0 +1,256 @@
+"""Seeded bugs: what the writer made of a part, and when."""
+
+from dataclasses import replace
+from typing import Any, Final
+
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import Reason, VerdictEnvelope
+from taktgate.plc import handshake
+from taktgate.plc.admission import Cause
+from taktgate.plc.handshake import Handshake
+from taktgate.plc.link import Command, ResultRecord
+from taktgate.plc.parts import Decision, Part, PartState, expired, no_decision
+from taktgate.standin.handshake_model.bug import Bug, Patch
+from taktgate.standin.handshake_model.leads import (
+    JUDGED_PASS,
+    PART_OF_THE_PLC_BEFORE,
+    PASS_WRITTEN,
+    PASS_WRITTEN_AFTER_A_PAUSE,
+)
+
+_close_unseen = Handshake._close_unseen
+_resume = Handshake._resume
+_contradict = Handshake._contradict
+_rival = Handshake._rival
+
+
+def _one_epoch(self: Handshake) -> None:
+    self._is_first_read = True
+
+
+def _look_at_epoch_only(self: Handshake, part: Part, now_ns: int) -> Decision:
+    assert part.decision is not None
+    is_old = part.decision.is_pass and part.epoch != self.epoch
+    return no_decision(Reason.RESTARTED) if is_old else part.decision
+
+
+def _look_at_time_only(self: Handshake, part: Part, now_ns: int) -> Decision:
+    assert part.decision is not None
+    is_late = part.decision.is_pass and not self._is_in_time(part, now_ns)
+    return expired(part.decision) if is_late else part.decision
+
+
+def _late_part(**facts: Any) -> Part:
+    facts["deadline_ns"] += facts["observed_ns"] - facts["trigger_ns"]
+    return Part(**facts)
+
+
+def _settle_all(self: Handshake, records: tuple[ResultRecord, ...], now_ns: int) -> None:
+    confirmed = {record.sequence for record in records}
+    for part in self._ring.within(PartState.DUE):
+        if part.decision is not None and part.sequence in confirmed:
+            self._settle(part, part.decision, now_ns)
+
+
+def _never(self: Handshake, now_ns: int) -> None:
+    return
+
+
+def _take_for_written(self: Handshake, now_ns: int) -> None:
+    for part in self._ring.within(PartState.DUE):
+        if part.decision is not None:
+            self._settle(part, part.decision, now_ns)
+    self._ring.lose_all(now_ns)
+
+
+def _any_ack(self: Handshake, ack_seq: int, now_ns: int) -> None:
+    for part in self._ring.within(PartState.LOST):
+        decision = part.decision
+        if decision is not None and decision.is_pass and part.sequence <= ack_seq:
+            self._settle(part, decision, now_ns, is_measured=False)
+
+
+def _ignore_rival(self: Handshake, part: Part, lane: Lane, now_ns: int) -> None:
+    self.has_fault = True
+
+
+def _only_before_write(self: Handshake, part: Part, lane: Lane, now_ns: int) -> None:
+    if part.state is PartState.DUE:
+        _contradict(self, part, lane, now_ns)
+
+
+def _newest_wins(
+    self: Handshake, part: Part, envelope: VerdictEnvelope, lane: Lane, now_ns: int
+) -> Cause:
+    cause = _rival(self, part, envelope, lane, now_ns)
+    if cause is Cause.CONFLICT:
+        newest = self._judgement(part, envelope, lane, now_ns)
+        self._ring.update(replace(part, state=PartState.DUE, decision=newest))
+    return cause
+
+
+def _better_late(
+    self: Handshake, part: Part, envelope: VerdictEnvelope, lane: Lane, now_ns: int
+) -> Cause:
+    if part.decision is not None and part.decision.envelope is None:
+        newest = self._judgement(part, envelope, lane, now_ns)
+        self._ring.update(replace(part, state=PartState.DUE, decision=newest))
+    return _rival(self, part, envelope, lane, now_ns)
+
+
+def _until_own_deadline(self: Part, now_ns: int) -> bool:
+    return now_ns <= self.deadline_ns
+
+
+def _open_skipped(
+    self: Handshake, trigger_id: int, reason: Reason, trigger_ns: int, now_ns: int
+) -> None:
+    if reason is not Reason.SKIPPED:
+        _close_unseen(self, trigger_id, reason, trigger_ns, now_ns)
+        return
+    deadline_ns = trigger_ns + 10**9
+    part = Part(
+        epoch=self.epoch,
+        trigger_id=trigger_id,
+        trigger_ns=trigger_ns,
+        observed_ns=now_ns,
+        deadline_ns=deadline_ns,
+    )
+    self._ring.add(part, now_ns)
+
+
+def _open_found(self: Handshake, before: Command | None, command: Command, now_ns: int) -> None:
+    _resume(self, before, command, now_ns)
+    part = Part(
+        epoch=self.epoch,
+        trigger_id=command.trigger_id,
+        trigger_ns=now_ns,
+        observed_ns=now_ns,
+        deadline_ns=now_ns + 10**9,
+    )
+    if command.trigger_id:
+        self._ring.update(part)
+
+
+def _on(name: str, wrong: object, owner: Any = Handshake) -> Patch:
+    return Patch(owner=owner, name=name, wrong=wrong)
+
+
+BUGS: Final = (
+    Bug(
+        name="one epoch for ever",
+        forgot="that the PLC may have been restarted while nobody looked",
+        scenario="plc-restart-fail",
+        property="BOUND",
+        lead=PART_OF_THE_PLC_BEFORE,
+        patches=(_on("_begin_epoch", _one_epoch),),
+    ),
+    Bug(
+        name="no last look at the clock",
+        forgot="that time passes between a decision and its write",
+        scenario="held-up",
+        property="IN_TIME",
+        patches=(_on("_last_look", _look_at_epoch_only),),
+    ),
+    Bug(
+        name="deadline from the later end",
+        forgot="that the part came at any time between two reads",
+        scenario="held-up",
+        property="IN_TIME",
+        patches=(_on("Part", _late_part, handshake),),
+    ),
+    Bug(
+        name="late reply taken for good",
+        forgot="that a reply after the deadline proves nothing",
+        scenario="slow",
+        property="WRITER_HONEST",
+        lead=JUDGED_PASS,
+        patches=(_on("confirmed", _settle_all),),
+    ),
+    Bug(
+        name="silence waited out",
+        forgot="to answer for a judge that says nothing",
+        scenario="no-verdict",
+        property="ANSWERED",
+        patches=(_on("tick", _never),),
+    ),
+    Bug(
+        name="lost write taken for written",
+        forgot="that a request without a reply may never have arrived",
+        scenario="loss",
+        property="WRITER_HONEST",
+        patches=(_on("link_lost", _take_for_written),),
+    ),
+    Bug(
+        name="PASS sent again",
+        forgot="that a new session is a new epoch",
+        scenario="loss",
+        property="EPOCH",
+        patches=(_on("link_lost", _never), _on("_last_look", _look_at_time_only)),
+    ),
+    Bug(
+        name="any newer AckSeq",
+        forgot="that AckSeq names one result, not all before it",
+        scenario="two-parts-loss",
+        property="WRITER_HONEST",
+        patches=(_on("_note_acknowledged", _any_ack),),
+    ),
+    Bug(
+        name="conflict only reported",
+        forgot="that a contradicted PASS has to be taken back",
+        scenario="differing-copies",
+        property="CONFLICT_HEARD",
+        patches=(_on("_contradict", _ignore_rival),),
+    ),
+    Bug(
+        name="conflict only before the write",
+        forgot="that a PASS in the slot can still be overwritten",
+        scenario="differing-copies",
+        property="CONFLICT_HEARD",
+        patches=(_on("_contradict", _only_before_write),),
+    ),
+    Bug(
+        name="newest verdict wins",
+        forgot="that reject wins",
+        scenario="differing-copies",
+        property="CONFLICT_HEARD",
+        patches=(_on("_rival", _newest_wins),),
+    ),
+    Bug(
+        name="closed part let through",
+        forgot="that a part that was answered for is closed",
+        scenario="held-up",
+        property="CONFLICT_REJECTS",
+        patches=(_on("_rival", _better_late),),
+    ),
+    Bug(
+        name="revoked until the earlier end",
+        forgot="that the PLC's deadline may count from the later end",
+        scenario="wide-interval",
+        property="CONFLICT_HEARD",
+        lead=PASS_WRITTEN_AFTER_A_PAUSE,
+        patches=(_on("can_be_revoked", _until_own_deadline, Part),),
+    ),
+    Bug(
+        name="rival of an ended epoch",
+        forgot="that a PASS stands until the gate, also when a new epoch has begun",
+        scenario="differing-copies-loss",
+        property="CONFLICT_REJECTS",
+        lead=PASS_WRITTEN,
+        patches=(_on("holds_pass", property(lambda self: False), Part),),
+    ),
+    Bug(
+        name="skipped parts opened",
+        forgot="that nobody saw when they came",
+        scenario="skipped",
+        property="SEEN_ONLY",
+        patches=(_on("_close_unseen", _open_skipped),),
+    ),
+    Bug(
+        name="restarted writer opens old parts",
+        forgot="that the first read of an epoch shows no edge",
+        scenario="loss",
+        property="SEEN_ONLY",
+        patches=(_on("_resume", _open_found),),
+    ),
+)
