@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"taktgate {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     rollout.add_commands(commands)
-    plc.add_commands(commands)
+    plc_commands = plc.add_commands(commands)
     if find_spec("taktgate.standin"):  # images come without the local world
         from taktgate.standin.azure.world import cli as world
         from taktgate.standin.demo import cli as demo
@@ -30,8 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         demo.add_commands(commands)
         world.add_commands(commands)
-        plc = commands.add_parser("plc", help="what concerns the PLC: the model of its handshake")
-        add_model_check(plc.add_subparsers(required=True, metavar="COMMAND"))
+        add_model_check(plc_commands)
     options = parser.parse_args(arguments)
     try:
         return int(options.run(options))

@@ -13,7 +13,7 @@ def add_commands(commands: Any) -> Any:
     """Add `plc` to an argparse sub-parser collection; return the collection of its own commands."""
     plc = commands.add_parser(
         "plc",
-        help="the PLC link: the file to import",
+        help="the PLC link: the file to import, the proof of its handshake",
         epilog="example: taktgate plc l5x -o VIS01.L5X",
     )
     own = plc.add_subparsers(required=True, metavar="COMMAND")

@@ -59,13 +59,16 @@ in flight, in any order. The rest state of the gate is reject.
 ## What the PLC's program has to do
 
 This is the program that the stand-in runs (`src/taktgate/standin/line/`) and that the writer is
-tested with. Looking at the slot only once, at the gate, is not the same: a PASS that came after the
+tested with. `taktgate plc l5x` writes it as types, tags and a ladder routine to import, whose rungs
+are executed beside the stand-in's program in the tests; `taktgate plc model-check` searches every
+state of it together with the writer's own rules. Looking at the slot only once, at the gate, is not the same: a PASS that came after the
 deadline would look like one in time.
 
 ```
 (* 1  Each scan, first. Logix tags are retentive, so the first scan clears what was left. *)
 IF S:FS THEN
     FOR i := 0 TO {RESULT_SLOTS - 1} DO VIS01_Result[i].Valid := 0; END_FOR;
+    (* and P.Rejected := 1 for each part on the line: its timer has begun anew *)
 END_IF;
 CommOk := HbSeen AND NOT HbTmr.DN;
     (* HbTmr: preset 400 ms, restarted by each change of VIS01_Sts.Heartbeat;

@@ -116,10 +116,8 @@ class PartOnLine(NamedTuple):
     """The program's own; equal to `age` unless the program is wrong."""
     is_done: bool = False
     """The deadline timer was found done in a scan before."""
-    standing: int = 0
-    """SeqEnd of the result that counts, 0 for none."""
-    standing_word: int = 0
-    """Its decision."""
+    acked: int = 0
+    """SeqEnd of the result that was acknowledged last, 0 for none."""
     is_accepted: bool = False
     is_rejected: bool = False
     by: Result | None = None

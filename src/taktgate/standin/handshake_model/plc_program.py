@@ -149,20 +149,15 @@ def accept(part: PartOnLine, slot: Slot) -> PartOnLine:
 
 def reject(part: PartOnLine, view: ResultSlot, *, is_last_look: bool) -> PartOnLine:
     """Latch Rejected for good, also in the scan in which the timer is found done."""
-    if part.is_accepted:
-        part = part._replace(standing=view.seq_end, standing_word=word(view))
     return part._replace(is_rejected=True, is_accepted=False)
 
 
 def consume(part: PartOnLine, plc: Plc) -> tuple[PartOnLine, int]:
-    """Take a result over while the timer runs; return the SeqEnd to acknowledge, 0 for none."""
+    """Acknowledge each result once, while the timer runs; return its SeqEnd, 0 for none."""
     view = members(plc.slots[slot_index(part.trigger_id)])
-    if part.is_done or not is_result_for(view, part.trigger_id) or part.standing == view.seq_end:
+    if part.is_done or not is_result_for(view, part.trigger_id) or part.acked == view.seq_end:
         return part, 0
-    is_rival = part.standing_word != word(view) and not is_pass_result(view)
-    if part.standing == 0 or is_rival:
-        part = part._replace(standing=view.seq_end, standing_word=word(view))
-    return part, view.seq_end
+    return part._replace(acked=view.seq_end), view.seq_end
 
 
 def opens_gate(part: PartOnLine, plc: Plc, *, comm_ok: bool) -> bool:
@@ -188,13 +183,6 @@ def is_result_for(view: ResultSlot, part_id: int) -> bool:
 def is_pass_result(view: ResultSlot) -> bool:
     """Return IsPass."""
     return view.decision == PASS and view.passed and not view.reject and not view.late
-
-
-def word(view: ResultSlot) -> int:
-    """Return the decision in *view*; one that its own bits contradict is none."""
-    if is_pass_result(view) != (view.decision == PASS) or view.passed == view.reject:
-        return NO_DECISION
-    return view.decision
 
 
 @lru_cache(maxsize=100_000)

@@ -185,7 +185,7 @@ def _is_answered(model: Model, moment: Moment[Gated]) -> bool:
         return True
     part: PartOnLine = moment.event.part
     told = [one for one in moment.before.told if one.serial == part.serial]
-    if len(told) != 1 or part.standing == 0:
+    if len(told) != 1 or part.acked == 0:
         return False
     deserves = told[0].judged > 0 and told[0].has_passed
     if model.scenario.is_silent:
