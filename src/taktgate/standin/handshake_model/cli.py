@@ -45,7 +45,7 @@ def add_model_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="NAME",
         help=f"only this one, may be given again: {', '.join(SCENARIOS)}",
     )
-    add("--deep", action="store_true", help="wider scenarios, some 10^6 states: takes half an hour")
+    add("--deep", action="store_true", help="wider scenarios, some 10^6 states: takes long")
     add(
         "--bugs",
         action=argparse.BooleanOptionalAction,
