@@ -61,8 +61,8 @@ in flight, in any order. The rest state of the gate is reject.
 This is the program that the stand-in runs (`src/taktgate/standin/line/`) and that the writer is
 tested with. `taktgate plc l5x` writes it as types, tags and a ladder routine to import, whose rungs
 are executed beside the stand-in's program in the tests; `taktgate plc model-check` searches every
-state of it together with the writer's own rules. Looking at the slot only once, at the gate, is not the same: a PASS that came after the
-deadline would look like one in time.
+state of it together with the writer's own rules. Looking at the slot only once, at the gate, is not
+the same: a PASS that came after the deadline would look like one in time.
 
 ```
 (* 1  Each scan, first. Logix tags are retentive, so the first scan clears what was left. *)
