@@ -15,7 +15,6 @@ from taktgate.standin.azure.method_calls import MethodRequest
 
 ITSELF = ""
 """Stands for a module's name where the device itself is meant."""
-DEVICE_NOT_ONLINE = 404103
 
 DesiredListener = Callable[[str, JsonObject, int], None]
 """Called with module, patch (without `$version`) and the new version."""
@@ -164,7 +163,7 @@ class DeviceLink:
         line = await self._line_within(module, call.connect_timeout_s)
         if line is None:
             message = f"{self.device}/{module}".rstrip("/") + " is offline"
-            raise HubRequestError(404, "DeviceNotOnline", message, number=DEVICE_NOT_ONLINE)
+            raise HubRequestError(404, "DeviceNotOnline", message)
         return await line.invoke(call)
 
     def on_desired(self, listener: DesiredListener) -> None:

@@ -6,9 +6,7 @@ import json
 import socket
 import ssl
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
@@ -17,38 +15,6 @@ from taktgate.standin.azure.errors import HubRequestError, PortInUseError
 from taktgate.standin.azure.json_types import JsonObject
 
 THROTTLED_S = 10
-# learn.microsoft.com/azure/iot-hub/troubleshoot-error-codes and
-# Azure/azure-iot-sdk-csharp iothub/service/src/Common/Exceptions/ErrorCode.cs
-NUMBERS: Mapping[str, int] = MappingProxyType(
-    {
-        "GenericBadRequest": 400000,
-        "InvalidProtocolVersion": 400001,
-        "ArgumentInvalid": 400004,
-        "IotHubFormatError": 400006,
-        "BulkRegistryOperationFailure": 400013,
-        "InvalidConfigurationTargetCondition": 400401,
-        "InvalidConfigurationContent": 400402,
-        "CannotModifyImmutableConfigurationContent": 400403,
-        "InvalidConfigurationCustomMetricsQuery": 400404,
-        "IotHubUnauthorizedAccess": 401002,
-        "IotHubUnauthorized": 401003,
-        "IotHubQuotaExceeded": 403002,
-        "GenericNotFound": 404000,
-        "DeviceNotFound": 404001,
-        "ModuleNotFound": 404010,
-        "DeviceNotOnline": 404103,
-        "ConfigurationNotFound": 404301,
-        "GenericMethodNotAllowed": 405000,
-        "DeviceAlreadyExists": 409001,
-        "ModuleAlreadyExistsOnDevice": 409301,
-        "PreconditionFailed": 412001,
-        "MessageTooLarge": 413001,
-        "ThrottlingException": 429001,
-        "ThrottlingBacklogTimeout": 429003,
-        "ServerError": 500001,
-        "GatewayTimeout": 504101,
-    }
-)
 _NESTED = ("DeviceNotOnline", "GatewayTimeout")
 _BARE = ("ModuleAlreadyExistsOnDevice",)
 
@@ -63,7 +29,7 @@ def error_response(error: HubRequestError) -> web.Response:
     now = datetime.now(UTC)
     tracking = f"{uuid.uuid4().hex.upper()}-G:0-TimeStamp:{now:%m/%d/%Y %H:%M:%S}"
     detail = {
-        "errorCode": NUMBERS.get(error.code, error.number),
+        "errorCode": error.number,
         "trackingId": tracking,
         "message": str(error),
         "timestampUtc": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",

@@ -18,9 +18,6 @@ from taktgate.standin.azure.errors import HubRequestError, MqttProtocolError
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import topics
 
-DEVICE_NOT_ONLINE = 404103
-GATEWAY_TIMEOUT = 504101
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _QueuedCall:
@@ -76,7 +73,6 @@ class MethodCalls:
                 504,
                 "GatewayTimeout",
                 f"Timed out waiting for device to respond to method request {request_id}",
-                number=GATEWAY_TIMEOUT,
             ) from None
         finally:
             del self._waiting[module, request_id]
@@ -108,7 +104,6 @@ class MethodCalls:
                 404,
                 "DeviceNotOnline",
                 f"Client {self._device}/{module} not found",
-                number=DEVICE_NOT_ONLINE,
             ) from None
         finally:
             if queued in line:

@@ -20,7 +20,6 @@ from taktgate.standin.azure.mqtt import codec, topics
 log = logging.getLogger(__name__)
 
 LAST_PACKET_ID = 0xFFFF
-GATEWAY_TIMEOUT = 504101
 
 
 class PacketSink(Protocol):
@@ -152,7 +151,6 @@ class ClientSession:
                 504,
                 "GatewayTimeout",
                 f"Timed out waiting for the response from {name}",
-                number=GATEWAY_TIMEOUT,
             ) from None
         finally:
             del self._calls[request_id]

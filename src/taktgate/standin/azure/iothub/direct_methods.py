@@ -36,5 +36,4 @@ def _not_online() -> HubRequestError:
         "DeviceNotOnline",
         "The operation failed because the requested device isn't online or hasn't registered the "
         "direct method callback. To learn more, see https://aka.ms/iothub404103",
-        number=404103,
     )
