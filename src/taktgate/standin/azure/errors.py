@@ -14,7 +14,10 @@ AzureStandInError
 ├── WorldControlError      a command to a running world is refused
 ├── NoWorldError           no world runs, or not the one that was named
 ├── HubStoreError          a file is not a hub's store, or of another version
-└── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
+├── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
+└── SasRefusedError        a token is not good (sas.py)
+
+edgeHub and edgeAgent have trees of their own below it: edgehub/errors.py, edgeagent/errors.py.
 """
 
 from collections.abc import Mapping
