@@ -78,34 +78,44 @@ async def json_value(request: web.Request) -> Any:
     return body
 
 
-async def start_site(
-    runner: web.AppRunner, address: str, port: int, tls: ssl.SSLContext | None = None
-) -> int:
-    """Start *runner* on address and port; return the port (a free one for 0).
+class HttpSite:
+    """One port on which an application is served."""
 
-    Raises:
-        OSError: The port cannot be bound; the runner is cleaned up.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=tls).start()
-    except OSError:
-        listener.close()
+    def __init__(self) -> None:
+        self._runner: web.AppRunner | None = None
+
+    async def start(
+        self, app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> int:
+        """Serve *app*; return the port (a free one for 0).
+
+        Raises:
+            OSError: The port cannot be bound; nothing is left open.
+        """
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            await runner.setup()
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+        except OSError:
+            listener.close()
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop to listen and cut what is open: TLS clients that idle do not answer a polite end."""
+        if self._runner is None:
+            return
+        runner, self._runner = self._runner, None
+        for connection in runner.server.connections if runner.server is not None else ():
+            if connection.transport is not None:
+                assert isinstance(connection.transport, asyncio.WriteTransport)
+                connection.transport.abort()
         await runner.cleanup()
-        raise
-    return int(listener.getsockname()[1])
-
-
-async def stop_site(runner: web.AppRunner) -> None:
-    """Stop *runner* and cut what is open: TLS clients that idle would not answer a polite end."""
-    for connection in runner.server.connections if runner.server is not None else ():
-        if connection.transport is not None:
-            assert isinstance(connection.transport, asyncio.WriteTransport)
-            connection.transport.abort()
-    await runner.cleanup()
 
 
 def as_port_in_use(error: OSError, address: str, port: int, rule: str) -> Exception:

@@ -10,7 +10,7 @@ from aiohttp import web
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import json_object, start_site, stop_site
+from taktgate.standin.azure.http_serving import HttpSite, json_object
 from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
 
 HTTPS_PORT = 443
@@ -39,7 +39,7 @@ class MethodServer:
         self._hub_hostname = hub_hostname
         self._call_module: CallModule | None = None
         self._module_key = module_key
-        self._runner: web.AppRunner | None = None
+        self._site = HttpSite()
         self.refusal: str | None = None
         """Why there are no methods between modules."""
 
@@ -48,20 +48,15 @@ class MethodServer:
         self._call_module = call_module
         app = web.Application()
         app.router.add_post("/twins/{device}/modules/{module}/methods", self._on_call)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self.refusal = None
         try:
-            await start_site(runner, address, HTTPS_PORT, tls)
+            await self._site.start(app, address, HTTPS_PORT, tls)
         except OSError as error:
             self.refusal = f"port {HTTPS_PORT} of the gateway: {error.strerror}"
-            return
-        self._runner = runner
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await stop_site(runner)
+        await self._site.stop()
 
     async def _on_call(self, request: web.Request) -> web.Response:
         try:
