@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
+from taktgate.standin.azure.edgehub.authentication import Authenticator
 from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
 from taktgate.standin.azure.edgehub.database import Database
 from taktgate.standin.azure.edgehub.errors import StoreFullError
@@ -81,9 +82,10 @@ class EdgeHub:
         )
         self._run = self._new_run()
         self._is_running = False
-        self._method_server = MethodServer(
+        authenticator = Authenticator(
             device=link.device, hub_hostname=hub_hostname, module_key=link.module_key
         )
+        self._method_server = MethodServer(device=link.device, authenticator=authenticator)
         self._metrics_server = MetricsServer(lambda: self._run.metrics.exposition())
         link.on_online(self._on_online)
 

@@ -2,13 +2,13 @@
 
 import re
 import ssl
-from collections.abc import Callable
 from typing import Protocol
 
 from aiohttp import web
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
+from taktgate.standin.azure.edgehub.authentication import Authenticator, Credentials
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.http_serving import HttpSite, json_object
 from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
@@ -28,17 +28,10 @@ class CallModule(Protocol):
 class MethodServer:
     """Serves `POST /twins/{device}/modules/{module}/methods` to the modules of one device."""
 
-    def __init__(
-        self,
-        *,
-        device: str,
-        hub_hostname: str,
-        module_key: Callable[[str], bytes | None],
-    ) -> None:
+    def __init__(self, *, device: str, authenticator: Authenticator) -> None:
         self._device = device
-        self._hub_hostname = hub_hostname
+        self._authenticator = authenticator
         self._call_module: CallModule | None = None
-        self._module_key = module_key
         self._site = HttpSite()
         self.refusal: str | None = None
         """Why there are no methods between modules."""
@@ -91,9 +84,5 @@ class MethodServer:
         return caller["module"]
 
     def _check_token(self, request: web.Request, module: str) -> None:
-        key = self._module_key(module)
-        if key is None:
-            raise sas.SasRefusedError("no such module on this device")
-        resource = f"{self._hub_hostname}/devices/{self._device}/modules/{module}"
         token = sas.parse(request.headers.get("Authorization", ""))
-        sas.check(token, resource=resource, key=key)
+        self._authenticator.check(Credentials(module=module, token=token))
