@@ -9,27 +9,15 @@ import itertools
 import json
 import logging
 import time
-from typing import Protocol
 
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.connection import PacketSink
 
 log = logging.getLogger(__name__)
-
-LAST_PACKET_ID = 0xFFFF
-
-
-class PacketSink(Protocol):
-    """The connection of a client that is there."""
-
-    def send(self, packet: codec.Packet) -> None:
-        """Send *packet*; a connection that is closing drops it."""
-
-    def drop(self) -> None:
-        """Close the connection at once."""
 
 
 class ClientSession:
@@ -45,7 +33,7 @@ class ClientSession:
         self._connection: PacketSink | None = None
         self._link: DeviceLink | None = None
         self._expiry: asyncio.TimerHandle | None = None
-        self._packet_ids = itertools.cycle(range(1, LAST_PACKET_ID + 1))
+        self._packet_ids = itertools.cycle(range(1, codec.LAST_PACKET_ID + 1))
         self._request_ids = itertools.count(1)
         self._calls: dict[str, asyncio.Future[MethodResult]] = {}
 
