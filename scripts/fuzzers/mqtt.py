@@ -22,9 +22,9 @@ from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.loopback import free_loopback_network
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT
 from taktgate.standin.azure.world.cloud import HUB_HOSTNAME, LocalCloud
 
-MQTT_PORT = 8883
 ROUTES = {
     "to-b": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")',
     "up": "FROM /messages/modules/a/outputs/up WHERE kind = 'x' INTO $upstream",

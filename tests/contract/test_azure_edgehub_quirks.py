@@ -14,7 +14,7 @@ from tests.contract.edgehub_wire import DEVICE, RawClient, key_of
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.quirks import QuirkBoard

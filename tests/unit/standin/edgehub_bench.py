@@ -9,10 +9,11 @@ from taktgate.standin.azure.clock import Clock, ManualClock
 from taktgate.standin.azure.device_link import DeviceLink, Telemetry, TwinProperties
 from taktgate.standin.azure.edgehub.database import Database
 from taktgate.standin.azure.edgehub.errors import StoreFullError
-from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.edgehub.hub import EdgeHub
 from taktgate.standin.azure.edgehub.message import RoutedMessage, StoredMessage
 from taktgate.standin.azure.edgehub.message_queue import MessageQueue
 from taktgate.standin.azure.edgehub.message_store import Entry, MessageStore
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec
 from taktgate.standin.azure.offline_day import wire

@@ -10,10 +10,11 @@ from tests.unit.standin.edgehub_bench import DEVICE, FakeHub, Peer, StoreBench, 
 
 from taktgate.standin.azure import simulated_time
 from taktgate.standin.azure.device_link import Telemetry
-from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.edgehub.hub import EdgeHub
 from taktgate.standin.azure.edgehub.message import StoredMessage
 from taktgate.standin.azure.edgehub.pump import EndpointPump, PumpPolicy
 from taktgate.standin.azure.edgehub.routes.language import DEFAULT_PRIORITY
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import codec, topics

@@ -14,6 +14,7 @@ from aiohttp import web
 from taktgate.standin.azure.errors import HubRequestError, PortInUseError
 from taktgate.standin.azure.json_types import JsonObject
 
+HTTPS_PORT = 443
 THROTTLED_S = 10
 _NESTED = ("DeviceNotOnline", "GatewayTimeout")
 _BARE = ("ModuleAlreadyExistsOnDevice",)

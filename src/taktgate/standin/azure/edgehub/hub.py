@@ -24,14 +24,11 @@ from taktgate.standin.azure.errors import ManifestError, RouteSyntaxError
 from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
-from taktgate.standin.azure.mqtt.connection import Connection
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT, Connection
 from taktgate.standin.azure.quirks import QuirkBoard, System
-
-__all__ = ["EdgeHub", "EdgeHubSettings"]
 
 log = logging.getLogger(__name__)
 
-MQTT_PORT = 8883
 EDGE_AGENT = "$edgeAgent"
 
 

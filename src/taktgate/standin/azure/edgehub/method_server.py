@@ -10,10 +10,9 @@ from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.edgehub.authentication import Authenticator, Credentials
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import HttpSite, json_object
+from taktgate.standin.azure.http_serving import HTTPS_PORT, HttpSite, json_object
 from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
 
-HTTPS_PORT = 443
 CALLER_HEADER = "x-ms-edge-moduleId"
 _CALLER = re.compile(r"^(?P<device>[^/]+)/(?P<module>[^/]+)$")
 

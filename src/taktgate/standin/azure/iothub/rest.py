@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import HttpSite, as_port_in_use, error_response
+from taktgate.standin.azure.http_serving import HTTPS_PORT, HttpSite, as_port_in_use, error_response
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.policies import OWNER, PolicyKeys
 from taktgate.standin.azure.iothub.requests import Route
@@ -27,7 +27,6 @@ API_VERSIONS = frozenset(
         "2020-03-13", "2020-05-31-preview", "2020-09-30", "2021-04-12", "2023-06-30", "2024-03-31",
     }
 )  # fmt: skip
-HTTPS_PORT = 443
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

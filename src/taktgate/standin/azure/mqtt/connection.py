@@ -9,6 +9,8 @@ from taktgate.standin.azure.mqtt import codec
 
 log = logging.getLogger(__name__)
 
+MQTT_PORT = 8883
+"""The SDKs know no other."""
 CONNECT_TIMEOUT_S = 60.0
 KEEP_ALIVE_FACTOR = 1.5
 

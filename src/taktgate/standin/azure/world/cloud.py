@@ -28,16 +28,17 @@ from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
-from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.fleet.fleet import Fleet, FleetSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
-from taktgate.standin.azure.iothub.device_endpoint import MQTT_PORT, DeviceEndpoint
+from taktgate.standin.azure.iothub.device_endpoint import DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.policies import OWNER
 from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.iothub.store import HubStore
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT
 from taktgate.standin.azure.world.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
 from taktgate.standin.azure.world.registry import RegistryServer
 
