@@ -216,7 +216,10 @@ def test_light_device_answers_methods_and_comes_back_after_a_cut_line(tmp_path: 
         cloud.hub.link("vis-000").set_online(True)
         await until(lambda: fleet.statistics().live == {"2.0.0": 2})
 
-        restart = MethodRequest(name="RestartModule", payload={"id": INFERENCE})
+        # edgeAgent has a connection of its own, which may come back after inference's.
+        restart = MethodRequest(
+            name="RestartModule", payload={"id": INFERENCE}, connect_timeout_s=5
+        )
         assert (await cloud.hub.invoke("vis-000", "$edgeAgent", restart)).status == 200
         await until(lambda: fleet.statistics().live == {"2.0.0": 2})
 
