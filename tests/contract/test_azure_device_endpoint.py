@@ -505,7 +505,17 @@ def test_retained_message_is_passed_on_and_marked(world: CloudThread) -> None:
 
 
 @pytest.mark.parametrize(
-    "patch", [b"[1]", b"{", b'{"a.b": 1}', b'{"a":' * 900 + b"1" + b"}" * 900, b'{"a": [null]}']
+    "patch",
+    [
+        b"[1]",
+        b"{",
+        b'{"a.b": 1}',
+        b'{"a":' * 900 + b"1" + b"}" * 900,
+        b'{"a": [null]}',
+        b'{"a": NaN}',
+        b'{"a": 1e999}',
+        b'{"a": "\\ud800"}',
+    ],
 )
 def test_refused_report_is_answered_as_azure_shapes_errors(
     world: CloudThread, patch: bytes

@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from taktgate.standin.azure import strict_json
 from taktgate.standin.azure.edgeagent.errors import InvalidInputError, RequestRefusedError
 from taktgate.standin.azure.edgeagent.workload_crypto import (
     CertificateIssuer,
@@ -191,8 +192,8 @@ async def _body(request: web.Request) -> Any:
     if not content or (kind is not None and kind.partition(";")[0].strip() != "application/json"):
         return None
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse(content)
+    except ValueError as error:
         raise RequestRefusedError(422, f"body is not JSON: {error}") from None
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import ssl
 from dataclasses import dataclass
@@ -11,12 +10,12 @@ from typing import Any, Protocol
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.clock import Clock, Timer
 from taktgate.standin.azure.device_link import MethodResult
-from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.fleet.hub_line import KEEP_ALIVE_S, HubLine
 from taktgate.standin.azure.fleet.pace import chance
 from taktgate.standin.azure.fleet.twin_mirror import TwinMirror
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.payloads import parse_json, parse_object, to_bytes
 from taktgate.standin.azure.mqtt.tls import connect_tls
 
 log = logging.getLogger(__name__)
@@ -138,9 +137,9 @@ class ModuleClient:
             case topics.TwinAnswer(request_id=request_id, status=status):
                 self._answered(request_id, status, payload)
             case topics.DesiredChanged(version=version):
-                self._changed(_object(payload), version)
+                self._changed(parse_object(payload), version)
             case topics.MethodCall(name=name, request_id=request_id):
-                result = self._handler.called(name, _json(payload))
+                result = self._handler.called(name, parse_json(payload))
                 self._publish(topics.method_answer_topic(result.status, request_id), result.payload)
 
     def ended(self, line: HubLine, connack: int | None) -> None:
@@ -212,7 +211,7 @@ class ModuleClient:
         if request_id == self._read_request:
             self._read_request = ""
             if status == OK:
-                self._read(_object(payload))
+                self._read(parse_object(payload))
             else:
                 self._later("read", self._read_twin)
         elif request_id == self._report_request:
@@ -268,20 +267,6 @@ class ModuleClient:
         self._timers[what] = self._place.clock.call_later(REPORT_AGAIN_S, call)
 
     def _publish(self, topic: str, document: Any) -> None:
-        body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
+        body = b"" if document is None else to_bytes(document)
         if self._line is not None:
             self._line.publish(topic, body)
-
-
-def _json(payload: bytes) -> Any:
-    try:
-        return json.loads(payload) if payload.strip() else None
-    except (ValueError, RecursionError) as error:
-        raise MqttProtocolError("payload is not JSON") from error
-
-
-def _object(payload: bytes) -> JsonObject:
-    document = _json(payload)
-    if not isinstance(document, dict):
-        raise MqttProtocolError("payload is not a JSON object")
-    return document

@@ -6,7 +6,6 @@ comes back (learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins, rec
 
 import asyncio
 import itertools
-import json
 import logging
 import time
 
@@ -16,6 +15,7 @@ from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.mqtt.connection import PacketSink
+from taktgate.standin.azure.mqtt.payloads import to_bytes
 
 log = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class ClientSession:
         request_id = f"{next(self._request_ids):x}"
         answer: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
         self._calls[request_id] = answer
-        body = b"" if call.payload is None else json.dumps(call.payload).encode()
+        body = b"" if call.payload is None else to_bytes(call.payload)
         self.notify(topics.METHODS, topics.method_topic(call.name, request_id), body)
         try:
             async with asyncio.timeout(call.response_timeout_s):
@@ -162,8 +162,3 @@ class ClientSession:
             extra={"device": self.device, "module_name": self.module},
         )
         self.cut()
-
-
-def to_bytes(document: JsonObject) -> bytes:
-    """Return *document* as compact JSON."""
-    return json.dumps(document, separators=(",", ":")).encode()
