@@ -25,7 +25,7 @@ from taktgate.edge.hub import (
 )
 from taktgate.standin.azure.certificates import create_authority
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
@@ -79,19 +79,6 @@ class Agent:
 
 
 Agents = Callable[..., Agent]
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
-) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

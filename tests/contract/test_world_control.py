@@ -16,7 +16,7 @@ from taktgate.standin.azure.clock import ManualClock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import QuirkError
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.quirks import QUIRKS, Measure, System
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.control import WorldControl
@@ -53,11 +53,6 @@ class SteeredWorld:
             if not each.is_online:
                 devices[each.name]["offline"] = 1.0
         return {"hub": dict(status.quirks), **devices}
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
 
 
 @pytest.fixture(scope="module")
