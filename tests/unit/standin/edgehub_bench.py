@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.clock import Clock, ManualClock
 from taktgate.standin.azure.device_link import DeviceLink, Telemetry, TwinProperties
 from taktgate.standin.azure.edgehub.database import Database
@@ -16,6 +15,7 @@ from taktgate.standin.azure.edgehub.message_store import Entry, MessageStore
 from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.offline_day import wire
 from taktgate.standin.azure.simulated_time import LoopClock
 
@@ -182,15 +182,8 @@ class Peer:
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        resource = f"{HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
-        self.send(
-            codec.Connect(
-                client_id=f"{DEVICE}/{self.module}",
-                username=f"{HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
-                password=sas.make(resource, key=KEY, lifetime_s=10**6),
-                keep_alive_s=0,
-            )
-        )
+        client_id = f"{DEVICE}/{self.module}"
+        self.send(sign_in(HOSTNAME, client_id, key=KEY, lifetime_s=10**6, keep_alive_s=0))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True

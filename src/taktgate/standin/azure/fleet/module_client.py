@@ -7,7 +7,6 @@ import ssl
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.clock import Clock, Timer
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.fleet.hub_line import KEEP_ALIVE_S, HubLine
@@ -16,11 +15,11 @@ from taktgate.standin.azure.fleet.twin_mirror import TwinMirror
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.mqtt.payloads import parse_json, parse_object, to_bytes
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.mqtt.tls import connect_tls
 
 log = logging.getLogger(__name__)
 
-API_VERSION = "2021-04-12"
 TOKEN_LIFETIME_S = 3600
 CONNECT_TIMEOUT_S = 60.0
 GOODBYE_TIMEOUT_S = 2.0
@@ -177,15 +176,15 @@ class ModuleClient:
 
     def _first_packet(self) -> codec.Connect:
         place, client_id = self._place, f"{self._device}/{self._module}"
-        resource = f"{place.hostname}/devices/{self._device}/modules/{self._module}"
         lifetime_s = place.token_lifetime_s
         # Before the token expires (its time is cut to whole seconds), and not all at once.
         renewal_s = (lifetime_s - 1) * (0.75 + 0.2 * chance(client_id))
         self._timers["renewal"] = asyncio.get_running_loop().call_later(renewal_s, self._renew)
-        return codec.Connect(
-            client_id=client_id,
-            username=f"{place.hostname}/{client_id}/?api-version={API_VERSION}",
-            password=sas.make(resource, key=self._key, lifetime_s=lifetime_s),
+        return sign_in(
+            place.hostname,
+            client_id,
+            key=self._key,
+            lifetime_s=lifetime_s,
             keep_alive_s=KEEP_ALIVE_S,
         )
 
