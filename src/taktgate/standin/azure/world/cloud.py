@@ -126,7 +126,7 @@ class LocalCloud:
             stack.push_async_callback(self.registry.stop)
             self._stack = stack.pop_all()
         if self._period_s is not None:
-            self.hub.set_evaluation_period(self._period_s)
+            self.hub.schedule.set_period(self._period_s)
         return self
 
     async def __aexit__(
@@ -136,7 +136,7 @@ class LocalCloud:
         traceback: TracebackType | None,
     ) -> None:
         """End modules, then edgeHubs, then hub and repository."""
-        self.hub.stop_evaluating()
+        self.hub.schedule.stop()
         fleets = (fleet.stop() for fleet in self._fleets)
         stops = (*fleets, *(device.stop() for device in self._devices.values()))
         ends = await asyncio.gather(*stops, return_exceptions=True)
