@@ -256,7 +256,7 @@ class IotHub:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
         self.registry.identity(device, module or None)
-        return await direct_methods.invoke(self.link(device), module or None, call, self.clock)
+        return await direct_methods.invoke(self.link(device), module or None, call)
 
     def module_key(self, device: str, module: str | None) -> bytes | None:
         """Return the primary key of a module (of the device for None), or None if it is unknown."""
