@@ -1,9 +1,11 @@
 """An edgeHub in simulated time with modules on in-memory wires, and small stores for its parts."""
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from taktgate.standin.azure import simulated_time
 from taktgate.standin.azure.clock import Clock, ManualClock
 from taktgate.standin.azure.device_link import DeviceLink, Telemetry, TwinProperties
 from taktgate.standin.azure.edgehub.database import Database
@@ -22,6 +24,8 @@ from taktgate.standin.azure.simulated_time import LoopClock
 DEVICE = "d"
 HOSTNAME = "hub.azure-devices.net"
 KEY = b"key"
+TO_B = 'FROM /messages/modules/a/outputs/{} INTO BrokeredEndpoint("/modules/b/inputs/{}")'
+SOON_S = 0.1
 
 
 @dataclass(slots=True)
@@ -215,3 +219,21 @@ class Peer:
 
     def of_kind(self, kind: type[codec.Packet]) -> list[Any]:
         return [each for each in self.packets if isinstance(each, kind)]
+
+
+def routes(**entries: Any) -> dict[str, Any]:
+    return {"schemaVersion": "1.2", "routes": entries}
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    simulated_time.run(main)
+
+
+async def started(hub: FakeHub, **options: Any) -> EdgeHub:
+    edge = edgehub(hub, **options)
+    await edge.start()
+    return edge
+
+
+async def soon() -> None:
+    await asyncio.sleep(SOON_S)
