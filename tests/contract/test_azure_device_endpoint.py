@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import queue
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,6 +11,7 @@ from azure.iot.device import IoTHubDeviceClient, IoTHubModuleClient, Message, Me
 from azure.iot.device import aio as azure_aio
 from azure.iot.device import exceptions as azure_exceptions
 from tests.contract.hub_wire import DEVICE, MODULE, TIMEOUT_S, with_clients
+from tests.waiting import wait_until
 
 from taktgate.standin.azure.device_link import ITSELF
 from taktgate.standin.azure.errors import HubRequestError
@@ -63,14 +63,6 @@ def connect(world: CloudThread) -> Iterator[Connect]:
     gc.collect()  # what paho left behind is found here, where it is expected
 
 
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
-    return found
-
-
 CLIENTS = pytest.mark.parametrize("module", [ITSELF, MODULE], ids=["device", "module"])
 
 
@@ -107,7 +99,7 @@ def test_twin_is_read_patched_and_reported(
     identity = world.call(hub.change_twin, DEVICE, module or None, patch)
     wanted = {"every_s": 5, "gone": None, "$version": identity.desired_version}
     # The SDK passes the whole document once after its first connect.
-    wait_for(lambda: patches.get(timeout=TIMEOUT_S) == wanted)
+    wait_until(lambda: patches.get(timeout=TIMEOUT_S) == wanted)
     assert client.get_twin()["desired"] == {"every_s": 5, "$version": identity.desired_version}
     client.patch_twin_reported_properties({"phase": "live", "gone": 1})
     client.patch_twin_reported_properties({"gone": None})
@@ -228,7 +220,7 @@ def test_asyncio_clients_do_all_of_it(world: CloudThread) -> None:
 def test_a_newer_connection_ends_the_older(world: CloudThread, connect: Connect) -> None:
     older = connect()
     newer = connect()
-    wait_for(lambda: not older.connected)
+    wait_until(lambda: not older.connected)
     newer.send_message("still here")
     assert world.cloud.device_endpoint.connected == {DEVICE}
 
@@ -253,4 +245,4 @@ def test_connection_state_follows_the_connection(
     client = connect(module)
     assert connection_state(world, module) == "Connected"
     client.disconnect()
-    wait_for(lambda: connection_state(world, module) == "Disconnected")
+    wait_until(lambda: connection_state(world, module) == "Disconnected")

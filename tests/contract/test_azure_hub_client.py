@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from tests.waiting import wait_until
 
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.hub import (
@@ -122,13 +123,6 @@ def change_desired(world: CloudThread, module: str, desired: dict[str, Any]) -> 
 
 def reported(world: CloudThread, module: str) -> dict[str, Any]:
     return dict(world.cloud.hub.identity(DEVICE, module).reported)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
 
 
 @pytest.mark.azure(

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from tests.waiting import wait_until
 
 from taktgate.contracts.codec import ContractError
 from taktgate.standin.azure.clock import ManualClock
@@ -291,13 +291,6 @@ def test_telemetry_is_waited_for(steered: SteeredWorld) -> None:
 def test_world_is_asked_to_end(steered: SteeredWorld) -> None:
     steered.do("down")
     assert steered.control.ended.is_set()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
 
 
 def shake_hands(address: str, ca_file: Path) -> None:

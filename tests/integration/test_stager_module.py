@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.waiting import until
 
 from taktgate.bundle.signing import SigningKey
 from taktgate.contracts import routes
@@ -53,12 +54,6 @@ class Station:
         reported = self.reported()
         assert reported is not None
         return reported
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the hub knows no events of ours
-            await asyncio.sleep(0.02)
 
 
 def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
