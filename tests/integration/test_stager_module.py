@@ -80,7 +80,7 @@ def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
             tmp_path / "cloud",
             address=network.address(1),
             hub_port=0,
-            registry_directory=tmp_path / "registry",
+            repository_directory=tmp_path / "registry",
             on_telemetry=take,
         ) as cloud:
             main = str(REPOSITORY / "modules" / "model_stager" / "main.py")
@@ -92,7 +92,7 @@ def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
                 environment={"model_stager": environment(tmp_path)},
                 restart_backoff_s=0.1,
             )
-            await cloud.create_deployment(base(cloud.registry_url))
+            await cloud.create_deployment(base(cloud.repository_url))
             await asyncio.wait_for(story(Station(cloud, notices)), 90)
 
     asyncio.run(tell())

@@ -7,7 +7,7 @@ from aiohttp import web
 from taktgate.standin.azure.http_serving import HttpSite, as_port_in_use
 
 
-class RegistryServer:
+class ModelRepository:
     """Serves the files below *directory*; nothing is listed and nothing can be written."""
 
     def __init__(self, directory: Path, address: str) -> None:
