@@ -17,14 +17,14 @@ from typing import Any
 from fuzzers.campaign import BrokenPromiseError
 from fuzzers.mqtt_streams import BYSTANDER, DEVICE, FUZZED, MqttCase, make_case
 from fuzzers.mutation import smaller_sequences
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.loopback import free_loopback_network
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.world.cloud import HUB_HOSTNAME, LocalCloud
 
-MQTT_PORT = 8883
 ROUTES = {
     "to-b": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")',
     "up": "FROM /messages/modules/a/outputs/up WHERE kind = 'x' INTO $upstream",
@@ -238,14 +238,7 @@ async def open_mqtt() -> AsyncIterator[MqttTarget]:
 def _connect(module: str, key: bytes | None) -> bytes:
     if key is None:
         raise ValueError(f"module {module} has no key")
-    resource = f"{HUB_HOSTNAME}/devices/{DEVICE}/modules/{module}"
-    return codec.encode(
-        codec.Connect(
-            client_id=f"{DEVICE}/{module}",
-            username=f"{HUB_HOSTNAME}/{DEVICE}/{module}/?api-version=2019-10-01",
-            password=sas.make(resource, key=key, lifetime_s=86_400),
-        )
-    )
+    return codec.encode(sign_in(HUB_HOSTNAME, f"{DEVICE}/{module}", key=key, lifetime_s=86_400))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A local device, and modules on it whose SDK runs in a process of its own, sync and asyncio."""
+"""A cloud, a device, and modules whose SDK runs in a process of its own, sync and asyncio."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 from tests.contract.sdk_module import SdkModule
 
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.loopback import free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
@@ -65,14 +65,27 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def sdk_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SdkWorld]:
-    """A world for each file of tests: a device may have 50 modules."""
-    network = free_loopback_network()
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as cloud:
-        adding = cloud.cloud.add_device(
-            DEVICE, gateway=network.address(2), images=ProcessImages(commands={})
-        )
-        yield SdkWorld(cloud=cloud, device=cloud.run(adding))
+def network() -> LoopbackNetwork:
+    """A network for each file of tests."""
+    return free_loopback_network()
+
+
+@pytest.fixture(scope="module")
+def world(
+    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
+) -> Iterator[CloudThread]:
+    """A cloud without devices, for each file of tests."""
+    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
+        yield world
+
+
+@pytest.fixture(scope="module")
+def sdk_world(world: CloudThread, network: LoopbackNetwork) -> SdkWorld:
+    """A device for each file of tests: it may have 50 modules."""
+    adding = world.cloud.add_device(
+        DEVICE, gateway=network.address(2), images=ProcessImages(commands={})
+    )
+    return SdkWorld(cloud=world, device=world.run(adding))
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +16,6 @@ from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
-TIMEOUT_S = 10.0
 PROBE = """
 import json, os, signal, sys, time
 from pathlib import Path
@@ -106,14 +104,6 @@ def deploy(world: CloudThread, modules: dict[str, Any], *, mode: str = "NonBlock
     agent = {"schemaVersion": "1.1", "runtime": {}, "systemModules": system, "modules": modules}
     content = {"$edgeAgent": {"properties.desired": agent}}
     world.call(world.cloud.hub.apply_content, DEVICE, content)
-
-
-def wait_for(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
-    return found
 
 
 def started(events: list[ModuleEvent]) -> list[ModuleEvent]:

@@ -4,8 +4,8 @@ import socket
 import ssl
 from typing import TypeVar
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.world.cloud import HUB_HOSTNAME
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
@@ -51,14 +51,8 @@ class RawClient:
         self._socket.close()
 
     def connect(self, key: bytes, *, lifetime_s: int = 60) -> codec.ConnAck:
-        resource = f"{HUB_HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
-        self.send(
-            codec.Connect(
-                client_id=f"{DEVICE}/{self.module}",
-                username=f"{HUB_HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
-                password=sas.make(resource, key=key, lifetime_s=lifetime_s),
-            )
-        )
+        client_id = f"{DEVICE}/{self.module}"
+        self.send(sign_in(HUB_HOSTNAME, client_id, key=key, lifetime_s=lifetime_s))
         return self.read(codec.ConnAck)
 
 

@@ -4,7 +4,6 @@ import asyncio
 import json
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,11 @@ import pytest
 from azure.iot.device import IoTHubModuleClient, Message, MethodResponse
 from azure.iot.device import aio as azure_aio
 from azure.iot.device import exceptions as azure_exceptions
+from tests.waiting import wait_until
 
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
@@ -63,11 +63,6 @@ Connect = Callable[[str], IoTHubModuleClient]
 reconnects = pytest.mark.filterwarnings(
     "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
 )
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
 
 
 @pytest.fixture(scope="module")
@@ -118,14 +113,6 @@ def part_message(body: dict[str, object]) -> Any:
     part.custom_properties["a key&=/"] = "ä value+%"
     part.correlation_id = "c-1"
     return part
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    """Wait for what follows a receipt: edgeHub acknowledges once it has stored a message."""
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 @pytest.mark.azure(

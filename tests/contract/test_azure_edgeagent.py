@@ -23,8 +23,8 @@ from tests.contract.edgeagent_station import (
     probe_images,
     reported,
     started,
-    wait_for,
 )
+from tests.waiting import wait_until
 
 from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
@@ -66,7 +66,7 @@ def test_module_gets_exactly_its_environment(
 ) -> None:
     deploy(world, {"probe": probe({"SCRATCH": "/tmp/x", "URL": "http://a/tmp"})})
     file = device.volume("state") / "environment.json"
-    wait_for(lambda: file.exists() and file.read_text())
+    wait_until(lambda: file.exists() and file.read_text())
     seen = json.loads(file.read_text())
     identity = {name for name in seen if name.startswith("IOTEDGE_")}
     assert identity == {
@@ -89,8 +89,8 @@ def test_module_gets_exactly_its_environment(
         "SCRATCH": str(device.directory / "tmpfs" / "probe" / "tmp" / "x"),
         "URL": "http://a/tmp",
     }
-    wait_for(lambda: "probe runs" in device.log_file("probe").read_text())
-    state = wait_for(lambda: module(world))
+    wait_until(lambda: "probe runs" in device.log_file("probe").read_text())
+    state = wait_until(lambda: module(world))
     assert (state["runtimeStatus"], state["restartCount"]) == ("running", 0)
     assert reported(world)["lastDesiredStatus"]["code"] == 200
 
@@ -99,12 +99,12 @@ def test_killed_module_is_started_again(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe()})
-    first = wait_for(lambda: started(events))[0]
+    first = wait_until(lambda: started(events))[0]
     os.kill(first.pid, signal.SIGKILL)
-    second = wait_for(lambda: started(events)[1:])[0]
+    second = wait_until(lambda: started(events)[1:])[0]
     assert second.pid != first.pid
     assert [event.exit_code for event in events if event.kind is ModuleEventKind.EXITED] == [-9]
-    wait_for(lambda: module(world).get("restartCount") == 1)
+    wait_until(lambda: module(world).get("restartCount") == 1)
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_module_that_ended_stays_so_if_its_policy_says(
     status: str,
 ) -> None:
     deploy(world, {"probe": probe({"PROBE_EXIT": str(code)}, policy=policy)})
-    wait_for(lambda: started(events))
-    wait_for(lambda: module(world).get("runtimeStatus") == status)
+    wait_until(lambda: started(events))
+    wait_until(lambda: module(world).get("runtimeStatus") == status)
     assert module(world)["exitCode"] == code
     assert len(started(events)) == 1
 
@@ -129,17 +129,17 @@ def test_only_a_field_that_matters_updates_a_module(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe()})
-    wait_for(lambda: started(events))
+    wait_until(lambda: started(events))
     twin = {"properties": {"desired": {"model": {"version": "2"}}}}
     world.call(world.cloud.hub.change_twin, DEVICE, "probe", twin)
     deploy(world, {"probe": probe(), "other": probe(status="stopped")})
-    wait_for(lambda: module(world, "other"))
+    wait_until(lambda: module(world, "other"))
     assert len(started(events)) == 1
     deploy(world, {"probe": probe({"NEW": "1"})})
-    wait_for(lambda: len(started(events)) == 2)
-    wait_for(lambda: not module(world, "other"))
+    wait_until(lambda: len(started(events)) == 2)
+    wait_until(lambda: not module(world, "other"))
     deploy(world, {"probe": probe({"NEW": "1"}, status="stopped")})
-    wait_for(lambda: module(world)["runtimeStatus"] == "stopped")
+    wait_until(lambda: module(world)["runtimeStatus"] == "stopped")
     assert len(started(events)) == 2
 
 
@@ -147,10 +147,10 @@ def test_stubborn_module_is_killed_with_its_children(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe({"PROBE_STUBBORN": "1", "PROBE_CHILD": "1"})})
-    pid = wait_for(lambda: started(events))[0].pid
-    children = wait_for(lambda: psutil.Process(pid).children())
+    pid = wait_until(lambda: started(events))[0].pid
+    children = wait_until(lambda: psutil.Process(pid).children())
     deploy(world, {})
-    wait_for(lambda: not any(each.is_running() for each in children))
+    wait_until(lambda: not any(each.is_running() for each in children))
     assert not psutil.pid_exists(pid)
 
 
@@ -158,9 +158,9 @@ def test_deployment_that_breaks_the_schema_changes_nothing(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe()})
-    wait_for(lambda: started(events))
+    wait_until(lambda: started(events))
     deploy(world, {"probe": {**probe(), "status": "sometimes"}})
-    status = wait_for(lambda: (s := last_status(world))["code"] == 400 and s["description"])
+    status = wait_until(lambda: (s := last_status(world))["code"] == 400 and s["description"])
     assert "$edgeAgent.modules.probe.status 'sometimes'; rule: one of" in status
     assert device.edgeagent.modules["probe"].status == "running"
 
@@ -169,19 +169,19 @@ def test_edgeagent_answers_ping_and_restarts_a_module(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe()})
-    wait_for(lambda: started(events))
+    wait_until(lambda: started(events))
     assert invoke(world, "ping", None).status == 200
     restart = {"schemaVersion": "1.0", "id": "probe"}
     assert invoke(world, "RestartModule", restart).status == 200
     assert invoke(world, "RestartModule", {**restart, "id": "nobody"}).status == 500
-    wait_for(lambda: len(started(events)) == 2)
+    wait_until(lambda: len(started(events)) == 2)
 
 
 def test_logs_of_a_real_process_are_stamped_and_told_apart(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe({"PROBE_EXIT": "0"}, policy="never")})
-    wait_for(lambda: [each for each in events if each.kind is ModuleEventKind.EXITED])
+    wait_until(lambda: [each for each in events if each.kind is ModuleEventKind.EXITED])
     request = {"schemaVersion": "1.0", "contentType": "json"}
 
     def logs(**filters: Any) -> list[dict[str, Any]]:

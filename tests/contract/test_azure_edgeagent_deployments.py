@@ -16,9 +16,9 @@ from tests.contract.edgeagent_station import (
     probe,
     probe_images,
     started,
-    wait_for,
 )
 from tests.unit.standin.docker_engine_bench import DIGEST, FakeEngine
+from tests.waiting import wait_until
 
 from taktgate.standin.azure.edgeagent.agent import EdgeAgent, EdgeAgentSettings
 from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
@@ -67,11 +67,11 @@ def test_image_that_cannot_be_pulled_fails_only_its_own_module(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe(), "other": probe(image="nobody:1")})
-    status = wait_for(lambda: (s := last_status(world))["code"] == 500 and s["description"])
+    status = wait_until(lambda: (s := last_status(world))["code"] == 500 and s["description"])
     assert "Could not pull image nobody:1" in status
-    wait_for(lambda: module(world).get("runtimeStatus") == "running")
+    wait_until(lambda: module(world).get("runtimeStatus") == "running")
     deploy(world, {"probe": probe()})
-    wait_for(lambda: last_status(world)["code"] == 200)
+    wait_until(lambda: last_status(world)["code"] == 200)
     assert len(started(events)) == 1
 
 
@@ -80,8 +80,8 @@ def test_failed_pull_is_repaired_by_a_later_attempt(
 ) -> None:
     world.call(device.edgeagent.quirks.turn_on, "fail-pull", 2)
     deploy(world, {"probe": probe()})
-    wait_for(lambda: last_status(world)["code"] == 500)
-    wait_for(lambda: last_status(world)["code"] == 200)
+    wait_until(lambda: last_status(world)["code"] == 500)
+    wait_until(lambda: last_status(world)["code"] == 200)
     assert module(world)["runtimeStatus"] == "running"
 
 
@@ -99,10 +99,10 @@ def test_update_mode_decides_what_is_there_when_the_first_module_stops(
 
     box = add_device(world, network, images, take_note)
     deploy(world, {"a": probe(image="probe:1"), "b": probe(image="probe:1")}, mode=mode)
-    wait_for(lambda: len(started(events)) == 2)
+    wait_until(lambda: len(started(events)) == 2)
     world.call(box.edgeagent.quirks.turn_on, "slow-pull", 0.1)
     deploy(world, {"a": probe(image="probe:2"), "b": probe(image="probe:3")}, mode=mode)
-    wait_for(lambda: len(started(events)) == 4)
+    wait_until(lambda: len(started(events)) == 4)
     assert ("probe:3" in pulled_at_stop[0]) is is_there
 
 
@@ -110,8 +110,8 @@ def test_started_offline_the_last_good_deployment_runs(
     world: CloudThread, device: LocalDevice, images: ProcessImages, events: list[ModuleEvent]
 ) -> None:
     deploy(world, {"probe": probe()})
-    wait_for(lambda: started(events))
-    wait_for(lambda: last_status(world)["code"] == 200)
+    wait_until(lambda: started(events))
+    wait_until(lambda: last_status(world)["code"] == 200)
     world.run(device.edgeagent.stop())
     assert last_status(world) == {"code": 406, "description": "Agent is not running"}
     world.call(device.set_online, False)
@@ -124,9 +124,9 @@ def test_started_offline_the_last_good_deployment_runs(
 
     second = world.call(after_the_power_cut)
     world.run(second.start())
-    wait_for(lambda: len(started(events)) == 2)
+    wait_until(lambda: len(started(events)) == 2)
     world.call(device.set_online, True)
-    wait_for(lambda: last_status(world)["code"] == 200)
+    wait_until(lambda: last_status(world)["code"] == 200)
     world.run(second.stop())
 
 
@@ -148,7 +148,7 @@ def test_modules_run_as_containers_where_an_engine_is_named(
         )
     )
     deploy(world, {"probe": probe()})
-    state = wait_for(lambda: (m := module(world)).get("runtimeStatus") == "running" and m)
+    state = wait_until(lambda: (m := module(world)).get("runtimeStatus") == "running" and m)
     assert state["settings"]["imageHash"] == DIGEST
     name = f"{DEVICE}.probe"
     body = engine.containers[name].body
@@ -156,7 +156,7 @@ def test_modules_run_as_containers_where_an_engine_is_named(
     assert "IOTEDGE_WORKLOADURI=unix:///var/run/iotedge/workload.sock" in body["Env"]
     assert body["HostConfig"]["Binds"][0] == "state:/var/lib/probe:rw"
     world.call(engine.end, name, 9)
-    wait_for(lambda: module(world).get("restartCount") == 1)
+    wait_until(lambda: module(world).get("restartCount") == 1)
     engine.containers[name].log = [(1, "2026-01-01T00:00:00Z hello\n")]
     request = {"schemaVersion": "1.0", "items": [{"id": "probe"}]}
     assert invoke(world, "GetModuleLogs", request).payload[0]["payload"] == "hello\n"

@@ -9,9 +9,9 @@ import pytest
 from tests.contract.edgehub_wire import DEVICE, RawClient, key_of
 
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.errors import PortInUseError
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.mqtt import codec
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
@@ -24,19 +24,6 @@ ROUTES = {
     "a-b": 'FROM /messages/modules/a/* INTO BrokeredEndpoint("/modules/b/inputs/in")',
 }
 Open = Callable[..., RawClient]
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
-) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

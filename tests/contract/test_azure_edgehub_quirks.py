@@ -14,8 +14,8 @@ from tests.contract.edgehub_wire import DEVICE, RawClient, key_of
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.mqtt import codec, topics
 from taktgate.standin.azure.quirks import QuirkBoard
 from taktgate.standin.azure.world.cloud import HUB_HOSTNAME
@@ -29,19 +29,6 @@ TWIN_GET = codec.Publish(topic="$iothub/twin/GET/?$rid=1", payload=b" ", qos=1, 
 METHODS_URL = f"/twins/{DEVICE}/modules/b/methods?api-version=2019-10-01"
 Open = Callable[[str], RawClient]
 TurnOn = Callable[..., None]
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
-) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
-        yield world
 
 
 @pytest.fixture(scope="module")

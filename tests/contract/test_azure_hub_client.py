@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
+from tests.waiting import wait_until
 
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.hub import (
@@ -25,7 +26,7 @@ from taktgate.edge.hub import (
 )
 from taktgate.standin.azure.certificates import create_authority
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
@@ -82,19 +83,6 @@ Agents = Callable[..., Agent]
 
 
 @pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
-
-
-@pytest.fixture(scope="module")
-def world(
-    tmp_path_factory: pytest.TempPathFactory, network: LoopbackNetwork
-) -> Iterator[CloudThread]:
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
-        yield world
-
-
-@pytest.fixture(scope="module")
 def device(world: CloudThread, network: LoopbackNetwork) -> LocalDevice:
     device = world.run(
         world.cloud.add_device(
@@ -135,13 +123,6 @@ def change_desired(world: CloudThread, module: str, desired: dict[str, Any]) -> 
 
 def reported(world: CloudThread, module: str) -> dict[str, Any]:
     return dict(world.cloud.hub.identity(DEVICE, module).reported)
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
 
 
 @pytest.mark.azure(

@@ -13,7 +13,7 @@ import pytest
 
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import PortInUseError
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
@@ -58,11 +58,6 @@ pytestmark = pytest.mark.skipif(
 
 def environment(**values: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], **values}
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,6 @@ from azure.iot.hub.models import (
 from msrest.exceptions import HttpOperationError
 
 from taktgate.standin.azure.device_link import MethodResult
-from taktgate.standin.azure.loopback import free_loopback_network
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 
@@ -49,13 +48,6 @@ KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
 TWINS_PAGE = "learn.microsoft.com/azure/iot-hub/query-twins"
 METHODS_PAGE = "learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods"
 RINGS = {"station-1": "canary", "station-2": "broad", "station-3": "broad"}
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CloudThread]:
-    network = free_loopback_network()
-    with CloudThread(tmp_path_factory.mktemp("cloud"), address=network.address(1)) as world:
-        yield world
 
 
 @pytest.fixture

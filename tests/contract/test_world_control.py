@@ -3,20 +3,20 @@
 import asyncio
 import contextlib
 import ssl
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from tests.waiting import wait_until
 
 from taktgate.contracts.codec import ContractError
 from taktgate.standin.azure.clock import ManualClock
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import QuirkError
-from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
+from taktgate.standin.azure.loopback import LoopbackNetwork
 from taktgate.standin.azure.quirks import QUIRKS, Measure, System
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.control import WorldControl
@@ -53,11 +53,6 @@ class SteeredWorld:
             if not each.is_online:
                 devices[each.name]["offline"] = 1.0
         return {"hub": dict(status.quirks), **devices}
-
-
-@pytest.fixture(scope="module")
-def network() -> LoopbackNetwork:
-    return free_loopback_network()
 
 
 @pytest.fixture(scope="module")
@@ -296,13 +291,6 @@ def test_telemetry_is_waited_for(steered: SteeredWorld) -> None:
 def test_world_is_asked_to_end(steered: SteeredWorld) -> None:
     steered.do("down")
     assert steered.control.ended.is_set()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.01)
 
 
 def shake_hands(address: str, ca_file: Path) -> None:

@@ -1,12 +1,11 @@
 """A kept world goes on where it was: keys, twins, deployments, messages that waited."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.iot.device import IoTHubModuleClient
+from tests.waiting import wait_until
 
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
@@ -16,7 +15,6 @@ from taktgate.standin.azure.world.cloud_thread import CloudThread
 
 DEVICE = "station-1"
 MODULE = "probe"
-TIMEOUT_S = 10.0
 BASE: dict[str, Any] = {
     "id": "base",
     "priority": 10,
@@ -84,13 +82,6 @@ class KeptWorld:
 @pytest.fixture
 def network() -> LoopbackNetwork:
     return free_loopback_network()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline_s = time.monotonic() + TIMEOUT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "condition did not become true in time"
-        time.sleep(0.01)
 
 
 def test_kept_world_has_the_same_hub(tmp_path: Path, network: LoopbackNetwork) -> None:

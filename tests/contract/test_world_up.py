@@ -7,13 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from tests.waiting import wait_until
 
 from taktgate.cli import main
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
@@ -88,14 +88,6 @@ def images(tmp_path: Path) -> Path:
     path = tmp_path / "images.json"
     path.write_text(json.dumps({"sleeper": [sys.executable, "-S", "-c", MODULE]}))
     return path
-
-
-def wait_until(condition: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "condition did not become true in time"
-        time.sleep(0.05)
-    return found
 
 
 def hub_of(sheet: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Any:

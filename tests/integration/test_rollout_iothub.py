@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.waiting import until
 
 from taktgate.contracts.codec import encode
 from taktgate.contracts.model import ModelRef
@@ -126,12 +127,6 @@ async def rollout_process(cloud: LocalCloud, tmp_path: Path, verb: str) -> Ended
     assert out, err.decode()
     assert process.returncode is not None
     return process.returncode, json.loads(out)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - the hub knows no events of ours
-            await asyncio.sleep(0.02)
 
 
 def test_a_confirmed_canary_is_widened_until_all_rings_have_it(tmp_path: Path) -> None:

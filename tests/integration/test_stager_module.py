@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.waiting import until
 
 from taktgate.bundle.signing import SigningKey
 from taktgate.contracts import routes
@@ -55,12 +56,6 @@ class Station:
         return reported
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - the hub knows no events of ours
-            await asyncio.sleep(0.02)
-
-
 def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
     config = tmp_path / "config"
     key = SigningKey.generate()
@@ -85,7 +80,7 @@ def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
             tmp_path / "cloud",
             address=network.address(1),
             hub_port=0,
-            registry_directory=tmp_path / "registry",
+            repository_directory=tmp_path / "registry",
             on_telemetry=take,
         ) as cloud:
             main = str(REPOSITORY / "modules" / "model_stager" / "main.py")
@@ -97,7 +92,7 @@ def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
                 environment={"model_stager": environment(tmp_path)},
                 restart_backoff_s=0.1,
             )
-            await cloud.create_deployment(base(cloud.registry_url))
+            await cloud.create_deployment(base(cloud.repository_url))
             await asyncio.wait_for(story(Station(cloud, notices)), 90)
 
     asyncio.run(tell())

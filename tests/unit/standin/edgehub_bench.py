@@ -1,26 +1,31 @@
 """An edgeHub in simulated time with modules on in-memory wires, and small stores for its parts."""
 
-from collections.abc import Callable, Collection
+import asyncio
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from taktgate.standin.azure import sas
+from taktgate.standin.azure import simulated_time
 from taktgate.standin.azure.clock import Clock, ManualClock
 from taktgate.standin.azure.device_link import DeviceLink, Telemetry, TwinProperties
 from taktgate.standin.azure.edgehub.database import Database
 from taktgate.standin.azure.edgehub.errors import StoreFullError
-from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.edgehub.hub import EdgeHub
 from taktgate.standin.azure.edgehub.message import RoutedMessage, StoredMessage
 from taktgate.standin.azure.edgehub.message_queue import MessageQueue
 from taktgate.standin.azure.edgehub.message_store import Entry, MessageStore
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.offline_day import wire
 from taktgate.standin.azure.simulated_time import LoopClock
 
 DEVICE = "d"
 HOSTNAME = "hub.azure-devices.net"
 KEY = b"key"
+TO_B = 'FROM /messages/modules/a/outputs/{} INTO BrokeredEndpoint("/modules/b/inputs/{}")'
+SOON_S = 0.1
 
 
 @dataclass(slots=True)
@@ -181,15 +186,8 @@ class Peer:
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
-        resource = f"{HOSTNAME}/devices/{DEVICE}/modules/{self.module}"
-        self.send(
-            codec.Connect(
-                client_id=f"{DEVICE}/{self.module}",
-                username=f"{HOSTNAME}/{DEVICE}/{self.module}/?api-version=2019-10-01",
-                password=sas.make(resource, key=KEY, lifetime_s=10**6),
-                keep_alive_s=0,
-            )
-        )
+        client_id = f"{DEVICE}/{self.module}"
+        self.send(sign_in(HOSTNAME, client_id, key=KEY, lifetime_s=10**6, keep_alive_s=0))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_lost = True
@@ -221,3 +219,21 @@ class Peer:
 
     def of_kind(self, kind: type[codec.Packet]) -> list[Any]:
         return [each for each in self.packets if isinstance(each, kind)]
+
+
+def routes(**entries: Any) -> dict[str, Any]:
+    return {"schemaVersion": "1.2", "routes": entries}
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    simulated_time.run(main)
+
+
+async def started(hub: FakeHub, **options: Any) -> EdgeHub:
+    edge = edgehub(hub, **options)
+    await edge.start()
+    return edge
+
+
+async def soon() -> None:
+    await asyncio.sleep(SOON_S)

@@ -154,7 +154,7 @@ def test_gap_between_delete_and_create_shows_with_a_period() -> None:
     clock = ManualClock()
     hub = IotHub(clock=clock)
     add_stations(hub, a="canary")
-    hub.set_evaluation_period(300)
+    hub.schedule.set_period(300)
     hub.put_configuration("base", deployment())
     hub.put_configuration("model-1", deployment(CANARY, LAYER, 20))
     assert model(hub, "a") is None if "stager" in hub.device("a").modules else True
@@ -167,7 +167,7 @@ def test_gap_between_delete_and_create_shows_with_a_period() -> None:
     hub.put_configuration("model-2", deployment(CANARY, LAYER, 20))
     clock.advance(299)
     assert model(hub, "a") == {"v": "1", "sha": "a"}
-    hub.set_evaluation_period(None)
+    hub.schedule.set_period(None)
     assert model(hub, "a") == {"v": "2"}
     clock.advance(600)
     hub.delete_configuration("model-2")

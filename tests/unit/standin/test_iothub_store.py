@@ -79,7 +79,7 @@ def test_layer_that_ends_while_the_hub_is_away_is_taken_back(tmp_path: Path) -> 
         "beside": {"properties.desired.extra": 1},
     }
     hub.put_configuration("extra", deployment("*", extra, 20))
-    hub._evaluates_at_once = False
+    hub.schedule.is_at_each_change = False
     hub.delete_configuration("extra")
     after = reopened(path)
     assert "extra" in after.twin_properties("a", "stager").desired

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.payloads import parse_json
 
 TEXT = st.text(
     st.characters(blacklist_categories=["Cs"], blacklist_characters="\0+#"), min_size=1, max_size=40
@@ -106,3 +107,16 @@ def test_connect_of_the_sdk_is_read() -> None:
 def test_wrong_bytes_are_refused_with_their_reason(data: bytes, reason: str) -> None:
     with pytest.raises(MqttProtocolError, match=reason):
         codec.Decoder().feed(data)
+
+
+@pytest.mark.parametrize("payload", [b"", b" \n", b"null"])
+def test_no_payload_is_null(payload: bytes) -> None:
+    assert parse_json(payload) is None
+
+
+@pytest.mark.parametrize(
+    "payload", [b"{", b"\xff", b"NaN", b"[-Infinity]", b"1e999", b'"\\ud800"', b"[" * 10**5]
+)
+def test_payload_that_is_not_json_is_a_protocol_error(payload: bytes) -> None:
+    with pytest.raises(MqttProtocolError, match="not JSON"):
+        parse_json(payload)

@@ -35,7 +35,7 @@ def test_equal_documents_have_no_difference(document: dict[str, Any]) -> None:
 
 
 @pytest.mark.azure(
-    "IoT Hub",
+    "edgeHub",
     "A twin may be ten levels deep",
     source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins",
 )
@@ -51,7 +51,7 @@ def test_merged_patches_keep_what_they_delete() -> None:
 
 
 @pytest.mark.azure(
-    "IoT Hub",
+    "edgeHub",
     "A twin beyond a limit of size, depth, length or name is refused with field and rule",
     source="learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins",
 )

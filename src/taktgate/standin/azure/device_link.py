@@ -6,7 +6,7 @@ module that connects to the hub by MQTT has a line of its own, which goes before
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from taktgate.standin.azure.errors import HubRequestError, UpstreamOfflineError
@@ -15,7 +15,6 @@ from taktgate.standin.azure.method_calls import MethodRequest
 
 ITSELF = ""
 """Stands for a module's name where the device itself is meant."""
-DEVICE_NOT_ONLINE = 404103
 
 DesiredListener = Callable[[str, JsonObject, int], None]
 """Called with module, patch (without `$version`) and the new version."""
@@ -114,9 +113,19 @@ class DeviceLink:
         self.is_online = True
         self._desired_listeners: list[DesiredListener] = []
         self._online_listeners: list[OnlineListener] = []
-        self.method_target: MethodTarget | None = None
+        self._method_target: MethodTarget | None = None
         self._lines: dict[str, DirectLine] = {}
         self._lines_changed = asyncio.Event()
+
+    @property
+    def method_target(self) -> MethodTarget | None:
+        """What takes direct methods for the modules that have no line of their own."""
+        return self._method_target
+
+    @method_target.setter
+    def method_target(self, target: MethodTarget | None) -> None:
+        self._method_target = target
+        self.line_changed()
 
     def set_online(self, online: bool) -> None:
         """Cut or mend the line, and with it each line of a client's own."""
@@ -124,7 +133,9 @@ class DeviceLink:
             self.is_online = online
             for listener in list(self._online_listeners):
                 listener(online)
-            if not online:
+            if online:
+                self.line_changed()
+            else:
                 self.cut()
 
     def attach(self, module: str, line: DirectLine) -> None:
@@ -148,24 +159,26 @@ class DeviceLink:
             if module is None or name == module:
                 line.cut()
 
-    def is_connected(self, module: str) -> bool:
-        """Tell whether the hub reaches *module*, by a line of its own or through its device."""
-        return module in self._lines or (self.method_target is not None and self.is_online)
-
     async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call a method of *module*, which may take the call's connect timeout to come.
+
+        Both timeouts are the wall's: the caller counts them too.
 
         Raises:
             HubRequestError: 404 when it is not reached in time, or what its line raises.
         """
-        target = self.method_target if self.is_online else None
-        if target is not None and module not in self._lines:
-            return await target.invoke(module, call)
-        line = await self._line_within(module, call.connect_timeout_s)
-        if line is None:
-            message = f"{self.device}/{module}".rstrip("/") + " is offline"
-            raise HubRequestError(404, "DeviceNotOnline", message, number=DEVICE_NOT_ONLINE)
-        return await line.invoke(call)
+        loop = asyncio.get_running_loop()
+        deadline_s = loop.time() + call.connect_timeout_s
+        while True:
+            line = self._lines.get(module)
+            if line is not None and line.takes_methods:
+                return await line.invoke(call)
+            if line is None and self._method_target is not None and self.is_online:
+                rest_s = max(0.0, deadline_s - loop.time())
+                return await self._method_target.invoke(
+                    module, replace(call, connect_timeout_s=rest_s)
+                )
+            await self._next_change(module, deadline_s)
 
     def on_desired(self, listener: DesiredListener) -> None:
         """Call *listener* at each change of a module's desired properties."""
@@ -226,12 +239,10 @@ class DeviceLink:
         if not self.is_online:
             raise UpstreamOfflineError(f"device {self.device} is offline")
 
-    async def _line_within(self, module: str, timeout_s: float) -> DirectLine | None:
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        while (line := self._lines.get(module)) is None or not line.takes_methods:
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await self._lines_changed.wait()
-            except TimeoutError:
-                return None
-        return line
+    async def _next_change(self, module: str, deadline_s: float) -> None:
+        try:
+            async with asyncio.timeout_at(deadline_s):
+                await self._lines_changed.wait()
+        except TimeoutError:
+            message = f"{self.device}/{module}".rstrip("/") + " is offline"
+            raise HubRequestError(404, "DeviceNotOnline", message) from None

@@ -14,8 +14,47 @@ AzureStandInError
 ├── WorldControlError      a command to a running world is refused
 ├── NoWorldError           no world runs, or not the one that was named
 ├── HubStoreError          a file is not a hub's store, or of another version
-└── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
+├── HubRequestError        a service request is refused; carries HTTP status and Azure's error code
+└── SasRefusedError        a token is not good (sas.py)
+
+edgeHub and edgeAgent have trees of their own below it: edgehub/errors.py, edgeagent/errors.py.
 """
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+# learn.microsoft.com/azure/iot-hub/troubleshoot-error-codes and
+# Azure/azure-iot-sdk-csharp iothub/service/src/Common/Exceptions/ErrorCode.cs
+_NUMBERS: Mapping[str, int] = MappingProxyType(
+    {
+        "GenericBadRequest": 400000,
+        "InvalidProtocolVersion": 400001,
+        "ArgumentInvalid": 400004,
+        "IotHubFormatError": 400006,
+        "BulkRegistryOperationFailure": 400013,
+        "InvalidConfigurationTargetCondition": 400401,
+        "InvalidConfigurationContent": 400402,
+        "CannotModifyImmutableConfigurationContent": 400403,
+        "InvalidConfigurationCustomMetricsQuery": 400404,
+        "IotHubUnauthorizedAccess": 401002,
+        "IotHubUnauthorized": 401003,
+        "IotHubQuotaExceeded": 403002,
+        "GenericNotFound": 404000,
+        "DeviceNotFound": 404001,
+        "ModuleNotFound": 404010,
+        "DeviceNotOnline": 404103,
+        "ConfigurationNotFound": 404301,
+        "GenericMethodNotAllowed": 405000,
+        "DeviceAlreadyExists": 409001,
+        "ModuleAlreadyExistsOnDevice": 409301,
+        "PreconditionFailed": 412001,
+        "MessageTooLarge": 413001,
+        "ThrottlingException": 429001,
+        "ThrottlingBacklogTimeout": 429003,
+        "ServerError": 500001,
+        "GatewayTimeout": 504101,
+    }
+)
 
 
 class AzureStandInError(Exception):
@@ -103,8 +142,8 @@ class HubRequestError(AzureStandInError):
         number: Azure's six-digit error number.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, number: int | None = None) -> None:
+    def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
-        self.number = number if number is not None else status * 1000
+        self.number = _NUMBERS.get(code, status * 1000)

@@ -6,49 +6,17 @@ import json
 import socket
 import ssl
 import uuid
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Any
 
 from aiohttp import web
 
+from taktgate.standin.azure import strict_json
 from taktgate.standin.azure.errors import HubRequestError, PortInUseError
 from taktgate.standin.azure.json_types import JsonObject
 
+HTTPS_PORT = 443
 THROTTLED_S = 10
-# learn.microsoft.com/azure/iot-hub/troubleshoot-error-codes and
-# Azure/azure-iot-sdk-csharp iothub/service/src/Common/Exceptions/ErrorCode.cs
-NUMBERS: Mapping[str, int] = MappingProxyType(
-    {
-        "GenericBadRequest": 400000,
-        "InvalidProtocolVersion": 400001,
-        "ArgumentInvalid": 400004,
-        "IotHubFormatError": 400006,
-        "BulkRegistryOperationFailure": 400013,
-        "InvalidConfigurationTargetCondition": 400401,
-        "InvalidConfigurationContent": 400402,
-        "CannotModifyImmutableConfigurationContent": 400403,
-        "InvalidConfigurationCustomMetricsQuery": 400404,
-        "IotHubUnauthorizedAccess": 401002,
-        "IotHubUnauthorized": 401003,
-        "IotHubQuotaExceeded": 403002,
-        "GenericNotFound": 404000,
-        "DeviceNotFound": 404001,
-        "ModuleNotFound": 404010,
-        "DeviceNotOnline": 404103,
-        "ConfigurationNotFound": 404301,
-        "GenericMethodNotAllowed": 405000,
-        "DeviceAlreadyExists": 409001,
-        "ModuleAlreadyExistsOnDevice": 409301,
-        "PreconditionFailed": 412001,
-        "MessageTooLarge": 413001,
-        "ThrottlingException": 429001,
-        "ThrottlingBacklogTimeout": 429003,
-        "ServerError": 500001,
-        "GatewayTimeout": 504101,
-    }
-)
 _NESTED = ("DeviceNotOnline", "GatewayTimeout")
 _BARE = ("ModuleAlreadyExistsOnDevice",)
 
@@ -63,7 +31,7 @@ def error_response(error: HubRequestError) -> web.Response:
     now = datetime.now(UTC)
     tracking = f"{uuid.uuid4().hex.upper()}-G:0-TimeStamp:{now:%m/%d/%Y %H:%M:%S}"
     detail = {
-        "errorCode": NUMBERS.get(error.code, error.number),
+        "errorCode": error.number,
         "trackingId": tracking,
         "message": str(error),
         "timestampUtc": f"{now:%Y-%m-%dT%H:%M:%S.%f}Z",
@@ -103,43 +71,49 @@ async def json_value(request: web.Request) -> Any:
     """
     raw = await request.read()
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant, parse_float=_finite)
-        if b"\\ud" in raw.lower():
-            # An escape may name half a character.
-            json.dumps(body, ensure_ascii=False).encode()
-    except (ValueError, RecursionError) as error:
+        return strict_json.parse(raw)
+    except ValueError as error:
         raise HubRequestError(400, "IotHubFormatError", f"body is not JSON: {error}") from error
-    return body
 
 
-async def start_site(
-    runner: web.AppRunner, address: str, port: int, tls: ssl.SSLContext | None = None
-) -> int:
-    """Start *runner* on address and port; return the port (a free one for 0).
+class HttpSite:
+    """One port on which an application is served."""
 
-    Raises:
-        OSError: The port cannot be bound; the runner is cleaned up.
-    """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((address, port))
-        await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=tls).start()
-    except OSError:
-        listener.close()
+    def __init__(self) -> None:
+        self._runner: web.AppRunner | None = None
+
+    async def start(
+        self, app: web.Application, address: str, port: int, tls: ssl.SSLContext | None = None
+    ) -> int:
+        """Serve *app*; return the port (a free one for 0).
+
+        Raises:
+            OSError: The port cannot be bound; nothing is left open.
+        """
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((address, port))
+            await runner.setup()
+            await web.SockSite(runner, listener, ssl_context=tls).start()
+        except OSError:
+            listener.close()
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return int(listener.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Stop to listen and cut what is open: TLS clients that idle do not answer a polite end."""
+        if self._runner is None:
+            return
+        runner, self._runner = self._runner, None
+        for connection in runner.server.connections if runner.server is not None else ():
+            if connection.transport is not None:
+                assert isinstance(connection.transport, asyncio.WriteTransport)
+                connection.transport.abort()
         await runner.cleanup()
-        raise
-    return int(listener.getsockname()[1])
-
-
-async def stop_site(runner: web.AppRunner) -> None:
-    """Stop *runner* and cut what is open: TLS clients that idle would not answer a polite end."""
-    for connection in runner.server.connections if runner.server is not None else ():
-        if connection.transport is not None:
-            assert isinstance(connection.transport, asyncio.WriteTransport)
-            connection.transport.abort()
-    await runner.cleanup()
 
 
 def as_port_in_use(error: OSError, address: str, port: int, rule: str) -> Exception:
@@ -147,14 +121,3 @@ def as_port_in_use(error: OSError, address: str, port: int, rule: str) -> Except
     if error.errno == errno.EADDRINUSE:
         return PortInUseError(address, port, rule)
     return error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if number in (float("inf"), float("-inf")):
-        raise ValueError(f"{text} is too large")
-    return number

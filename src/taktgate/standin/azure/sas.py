@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote
 
+from taktgate.standin.azure.errors import AzureStandInError
+
 PREFIX = "SharedAccessSignature "
 
 
-class SasRefusedError(Exception):
+class SasRefusedError(AzureStandInError):
     """The token is malformed, expired, for another resource, or signed with another key."""
 
 

@@ -1,4 +1,6 @@
-"""Twin documents: merge patch, difference and Azure's limits.
+"""Twin documents: merge patch, difference, and the limits by which IoT Edge checks a report.
+
+The hub's own limits are in `iothub.twin_limits`.
 
 Deliberately not shared with `taktgate.edge.hub_twins`: a mistake there must show up here.
 """
@@ -64,7 +66,7 @@ def _copied(value: Any) -> Any:
 
 
 def check_limits(document: Mapping[str, Any], *, allow_edge_names: bool = False) -> None:
-    """Check *document* against Azure's limits on one section of a twin.
+    """Check *document* against edgeHub's limits on one section of a twin.
 
     Args:
         document: Desired, reported or tags, or a patch of one of them.

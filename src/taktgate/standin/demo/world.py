@@ -71,10 +71,10 @@ async def local_world(
             on_telemetry=lambda telemetry: world.take_telemetry(telemetry),
         )
         world = World(cloud)
-        fill_repository(cloud.registry.directory, line, *versions)
+        fill_repository(cloud.repository.directory, line, *versions)
         async with cloud, contextlib.AsyncExitStack() as stack:
             # Before the devices: their modules then start beside camera and PLC, not after them.
-            await cloud.create_deployment(_base(line, cloud.registry_url))
+            await cloud.create_deployment(_base(line, cloud.repository_url))
             for number, (name, tags) in enumerate(stations.items()):
                 plan = StationPlan(
                     name=name,

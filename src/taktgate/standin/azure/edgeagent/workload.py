@@ -14,9 +14,10 @@ from typing import Any
 
 from aiohttp import web
 
+from taktgate.standin.azure import strict_json
+from taktgate.standin.azure.edgeagent.errors import InvalidInputError, RequestRefusedError
 from taktgate.standin.azure.edgeagent.workload_crypto import (
     CertificateIssuer,
-    InvalidInputError,
     ModuleSecrets,
 )
 from taktgate.standin.azure.json_types import JsonObject
@@ -55,14 +56,6 @@ class WorkloadSettings:
     """The module's symmetric key."""
     trust_bundle: Callable[[], str]
     issuer: CertificateIssuer | None = None
-
-
-class RefusedError(Exception):
-    """A request is refused; carries the HTTP status."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class WorkloadApi:
@@ -109,7 +102,7 @@ class WorkloadApi:
     async def _on_request(self, request: web.Request) -> web.Response:
         try:
             status, answer = await self._answer(request)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             facts = {"module_name": self._settings.module, "reason": str(error)}
             log.warning("workload request refused", extra=facts)
             status, answer = error.status, {"message": str(error)}
@@ -124,17 +117,17 @@ class WorkloadApi:
             if match is None:
                 continue
             if request.method != method:
-                raise RefusedError(400, "method not allowed")
+                raise RequestRefusedError(400, "method not allowed")
             body = await _body(request) if method == "POST" else None
             self._check_caller(match.groupdict())
             return await call(match.groupdict(), body)
-        raise RefusedError(404, "not found")
+        raise RequestRefusedError(404, "not found")
 
     def _check_caller(self, named: Mapping[str, str]) -> None:
         """Refuse another module's name. The generation is not checked, as edgelet does not."""
         module = named.get("module", self._settings.module)
         if module.lstrip("$") != self._settings.module.lstrip("$"):
-            raise RefusedError(403, "forbidden")
+            raise RequestRefusedError(403, "forbidden")
 
     async def _trust_bundle(self, _named: Mapping[str, str], _body: Any) -> _Answer:
         return 200, {"certificate": self._settings.trust_bundle()}
@@ -165,11 +158,13 @@ class WorkloadApi:
 
     def _certificate(self, common_name: str, names: list[str], *, is_server: bool) -> _Answer:
         if self._settings.issuer is None:
-            raise RefusedError(500, "failed to create cert: this device has no edge CA")
+            raise RequestRefusedError(500, "failed to create cert: this device has no edge CA")
         try:
             issued = self._settings.issuer.issue(common_name, names, is_server=is_server)
         except ValueError as error:
-            raise RefusedError(500, f"failed to create cert for {common_name}: {error}") from None
+            raise RequestRefusedError(
+                500, f"failed to create cert for {common_name}: {error}"
+            ) from None
         return 201, {
             "privateKey": {"type": "key", "bytes": issued.key_pem},
             "certificate": issued.certificate_pem,
@@ -182,9 +177,9 @@ _Call = Callable[[Mapping[str, str], Any], Awaitable[_Answer]]
 
 def _check_version(version: str | None) -> None:
     if version is None:
-        raise RefusedError(400, "api-version not specified")
+        raise RequestRefusedError(400, "api-version not specified")
     if version not in API_VERSIONS:
-        raise RefusedError(400, f"invalid api-version {json.dumps(version)}")
+        raise RequestRefusedError(400, f"invalid api-version {json.dumps(version)}")
 
 
 async def _body(request: web.Request) -> Any:
@@ -192,20 +187,20 @@ async def _body(request: web.Request) -> Any:
     try:
         content = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise RefusedError(400, "request body is too large") from None
+        raise RequestRefusedError(400, "request body is too large") from None
     kind = request.headers.get("Content-Type")
     if not content or (kind is not None and kind.partition(";")[0].strip() != "application/json"):
         return None
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise RefusedError(422, f"body is not JSON: {error}") from None
+        return strict_json.parse(content)
+    except ValueError as error:
+        raise RequestRefusedError(422, f"body is not JSON: {error}") from None
 
 
 def _field(body: Any, name: str) -> str:
     if body is None:
-        raise RefusedError(400, "missing request body")
+        raise RequestRefusedError(400, "missing request body")
     value = body.get(name) if isinstance(body, dict) else None
     if not isinstance(value, str):
-        raise RefusedError(422, f"field {name}; rule: a text")
+        raise RequestRefusedError(422, f"field {name}; rule: a text")
     return value

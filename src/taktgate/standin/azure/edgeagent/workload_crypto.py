@@ -14,13 +14,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from taktgate.standin.azure.certificates import IssuedCertificate
-from taktgate.standin.azure.errors import AzureStandInError
+from taktgate.standin.azure.edgeagent.errors import InvalidInputError
 
 NONCE_BYTES = 12
-
-
-class InvalidInputError(AzureStandInError):
-    """What a module sent is not base64, or was not encrypted by it."""
 
 
 class CertificateIssuer(Protocol):

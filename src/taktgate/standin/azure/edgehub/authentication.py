@@ -1,4 +1,4 @@
-"""Who connects: the token of a module's CONNECT, checked now and again while it is connected.
+"""Who a module is: the token of its CONNECT, checked now and again, or that of an HTTPS call.
 
 edgeHub checks the tokens of connected clients every five minutes and ends the connection of one
 that is not good any more (Azure/iotedge Edge.Hub.Core/ConnectionReauthenticator.cs).

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
+from taktgate.standin.azure.edgehub.authentication import Authenticator
 from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
 from taktgate.standin.azure.edgehub.database import Database
 from taktgate.standin.azure.edgehub.errors import StoreFullError
@@ -23,14 +24,11 @@ from taktgate.standin.azure.errors import ManifestError, RouteSyntaxError
 from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
-from taktgate.standin.azure.mqtt.connection import Connection
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT, Connection
 from taktgate.standin.azure.quirks import QuirkBoard, System
-
-__all__ = ["EdgeHub", "EdgeHubSettings"]
 
 log = logging.getLogger(__name__)
 
-MQTT_PORT = 8883
 EDGE_AGENT = "$edgeAgent"
 
 
@@ -81,9 +79,10 @@ class EdgeHub:
         )
         self._run = self._new_run()
         self._is_running = False
-        self._method_server = MethodServer(
+        authenticator = Authenticator(
             device=link.device, hub_hostname=hub_hostname, module_key=link.module_key
         )
+        self._method_server = MethodServer(device=link.device, authenticator=authenticator)
         self._metrics_server = MetricsServer(lambda: self._run.metrics.exposition())
         link.on_online(self._on_online)
 

@@ -2,18 +2,17 @@
 
 import re
 import ssl
-from collections.abc import Callable
 from typing import Protocol
 
 from aiohttp import web
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
+from taktgate.standin.azure.edgehub.authentication import Authenticator, Credentials
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import json_object, start_site, stop_site
+from taktgate.standin.azure.http_serving import HTTPS_PORT, HttpSite, json_object
 from taktgate.standin.azure.method_calls import MethodRequest, parse_method_call
 
-HTTPS_PORT = 443
 CALLER_HEADER = "x-ms-edge-moduleId"
 _CALLER = re.compile(r"^(?P<device>[^/]+)/(?P<module>[^/]+)$")
 
@@ -28,18 +27,11 @@ class CallModule(Protocol):
 class MethodServer:
     """Serves `POST /twins/{device}/modules/{module}/methods` to the modules of one device."""
 
-    def __init__(
-        self,
-        *,
-        device: str,
-        hub_hostname: str,
-        module_key: Callable[[str], bytes | None],
-    ) -> None:
+    def __init__(self, *, device: str, authenticator: Authenticator) -> None:
         self._device = device
-        self._hub_hostname = hub_hostname
+        self._authenticator = authenticator
         self._call_module: CallModule | None = None
-        self._module_key = module_key
-        self._runner: web.AppRunner | None = None
+        self._site = HttpSite()
         self.refusal: str | None = None
         """Why there are no methods between modules."""
 
@@ -48,20 +40,15 @@ class MethodServer:
         self._call_module = call_module
         app = web.Application()
         app.router.add_post("/twins/{device}/modules/{module}/methods", self._on_call)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self.refusal = None
         try:
-            await start_site(runner, address, HTTPS_PORT, tls)
+            await self._site.start(app, address, HTTPS_PORT, tls)
         except OSError as error:
             self.refusal = f"port {HTTPS_PORT} of the gateway: {error.strerror}"
-            return
-        self._runner = runner
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await stop_site(runner)
+        await self._site.stop()
 
     async def _on_call(self, request: web.Request) -> web.Response:
         try:
@@ -96,9 +83,5 @@ class MethodServer:
         return caller["module"]
 
     def _check_token(self, request: web.Request, module: str) -> None:
-        key = self._module_key(module)
-        if key is None:
-            raise sas.SasRefusedError("no such module on this device")
-        resource = f"{self._hub_hostname}/devices/{self._device}/modules/{module}"
         token = sas.parse(request.headers.get("Authorization", ""))
-        sas.check(token, resource=resource, key=key)
+        self._authenticator.check(Credentials(module=module, token=token))

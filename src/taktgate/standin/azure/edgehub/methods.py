@@ -5,21 +5,17 @@ As Azure/iotedge edge-hub Edge.Hub.Core/InvokeMethodHandler.cs and device/Device
 
 import asyncio
 import itertools
-import json
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.edgehub.session import ModuleSession
-from taktgate.standin.azure.errors import HubRequestError, MqttProtocolError
+from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import topics
-
-DEVICE_NOT_ONLINE = 404103
-GATEWAY_TIMEOUT = 504101
+from taktgate.standin.azure.mqtt.payloads import parse_json, to_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -66,9 +62,7 @@ class MethodCalls:
         self._waiting[module, request_id] = future
         try:
             # An empty payload is null: the SDK reads it as JSON.
-            session.notify(
-                topics.method_topic(call.name, request_id), json.dumps(call.payload).encode()
-            )
+            session.notify(topics.method_topic(call.name, request_id), to_bytes(call.payload))
             async with asyncio.timeout(call.response_timeout_s):
                 return await future
         except TimeoutError:
@@ -76,7 +70,6 @@ class MethodCalls:
                 504,
                 "GatewayTimeout",
                 f"Timed out waiting for device to respond to method request {request_id}",
-                number=GATEWAY_TIMEOUT,
             ) from None
         finally:
             del self._waiting[module, request_id]
@@ -108,7 +101,6 @@ class MethodCalls:
                 404,
                 "DeviceNotOnline",
                 f"Client {self._device}/{module} not found",
-                number=DEVICE_NOT_ONLINE,
             ) from None
         finally:
             if queued in line:
@@ -119,17 +111,3 @@ class MethodCalls:
             for queued in self._queued.pop(module, ()):
                 if not queued.begin.done():
                     queued.begin.set_result(None)
-
-
-def parse_json(payload: bytes) -> Any:
-    """Return *payload* as JSON; nothing at all is null.
-
-    Raises:
-        MqttProtocolError: The payload is not JSON.
-    """
-    if not payload.strip():
-        return None
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise MqttProtocolError("payload is not JSON") from error

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from taktgate.standin.azure.http_serving import start_site, stop_site
+from taktgate.standin.azure.http_serving import HttpSite
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -14,7 +14,7 @@ class MetricsServer:
 
     def __init__(self, exposition: Callable[[], bytes]) -> None:
         self._exposition = exposition
-        self._runner: web.AppRunner | None = None
+        self._site = HttpSite()
         self.refusal: str | None = None
         """Why there are no metrics."""
 
@@ -22,20 +22,15 @@ class MetricsServer:
         """Listen; without the right or the port, do without: `refusal` says why."""
         app = web.Application()
         app.router.add_get("/metrics", self._on_scrape)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         self.refusal = None
         try:
-            await start_site(runner, address, port)
+            await self._site.start(app, address, port)
         except OSError as error:
             self.refusal = f"port {port} of the gateway: {error.strerror}"
-            return
-        self._runner = runner
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await stop_site(runner)
+        await self._site.stop()
 
     async def _on_scrape(self, _request: web.Request) -> web.Response:
         return web.Response(body=self._exposition(), headers={"Content-Type": CONTENT_TYPE})

@@ -1,7 +1,6 @@
 """What modules ask of edgeHub by publishing: messages, twin GET and PATCH, method answers."""
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +11,6 @@ from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.edgehub.errors import StoreFullError
 from taktgate.standin.azure.edgehub.message import RoutedMessage
 from taktgate.standin.azure.edgehub.message_store import Receipt
-from taktgate.standin.azure.edgehub.methods import parse_json
 from taktgate.standin.azure.edgehub.metrics import EdgeHubMetrics
 from taktgate.standin.azure.edgehub.routes.language import module_source
 from taktgate.standin.azure.edgehub.session import ModuleSession
@@ -20,6 +18,7 @@ from taktgate.standin.azure.edgehub.twins import TwinStore
 from taktgate.standin.azure.errors import MqttProtocolError, TwinLimitError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.payloads import parse_object, to_bytes
 from taktgate.standin.azure.quirks import QuirkBoard
 
 log = logging.getLogger(__name__)
@@ -113,7 +112,7 @@ class ModuleRequests:
         """Pass a change of desired properties to the module, if it listens; it is not kept."""
         if session.is_subscribed(topics.DESIRED_PATCHES):
             session.notify(
-                topics.desired_patch_topic(version), _to_bytes({**patch, "$version": version})
+                topics.desired_patch_topic(version), to_bytes({**patch, "$version": version})
             )
 
     def _take_message(
@@ -150,7 +149,7 @@ class ModuleRequests:
             return
         document = {} if self._quirks.is_on("empty-twin") else self._twins.document(session.module)
         self._metrics.got_twin(session.module, began_s)
-        self._answer(session, request_id, OK, _to_bytes(document))
+        self._answer(session, request_id, OK, to_bytes(document))
 
     def _patch_reported(self, session: ModuleSession, request_id: str, payload: bytes) -> None:
         began_s = self._metrics.now_s()
@@ -158,10 +157,7 @@ class ModuleRequests:
             self._answer(session, request_id, THROTTLED)
             return
         try:
-            patch = parse_json(payload)
-            if not isinstance(patch, dict):
-                raise TwinLimitError("rule: reported properties are a JSON object")
-            version = self._twins.patch_reported(session.module, patch)
+            version = self._twins.patch_reported(session.module, parse_object(payload))
             self._router.route(
                 self._twin_change(session.module, payload),
                 OnceStored(
@@ -187,7 +183,7 @@ class ModuleRequests:
             "reported properties refused",
             extra={"module_name": session.module, "status": status, "reason": str(error)},
         )
-        self._answer(session, request_id, status, _to_bytes({"message": str(error)}))
+        self._answer(session, request_id, status, to_bytes({"message": str(error)}))
 
     def _answer(
         self,
@@ -243,7 +239,3 @@ def _from_module(event: topics.Event, payload: bytes) -> RoutedMessage:
 
 def _iso(date: datetime) -> str:
     return date.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-
-def _to_bytes(document: JsonObject) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()

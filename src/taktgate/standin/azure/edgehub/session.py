@@ -9,20 +9,9 @@ from typing import Protocol
 from taktgate.standin.azure.edgehub.errors import DeliveryFailedError
 from taktgate.standin.azure.edgehub.message import StoredMessage
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.connection import PacketSink
 
 log = logging.getLogger(__name__)
-
-LAST_PACKET_ID = 0xFFFF
-
-
-class PacketSink(Protocol):
-    """The connection of a module that is there."""
-
-    def send(self, packet: codec.Packet) -> None:
-        """Send *packet*; a connection that is closing drops it."""
-
-    def drop(self) -> None:
-        """Close the connection at once."""
 
 
 class Subscriptions(Protocol):
@@ -208,7 +197,7 @@ class ModuleSession:
 
     def _next_packet_id(self) -> int:
         while True:
-            self._packet_id = self._packet_id % LAST_PACKET_ID + 1
+            self._packet_id = self._packet_id % codec.LAST_PACKET_ID + 1
             if self._packet_id not in self._unreceipted.values():
                 return self._packet_id
 

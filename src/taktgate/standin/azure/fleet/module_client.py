@@ -2,26 +2,24 @@
 
 import asyncio
 import itertools
-import json
 import logging
 import ssl
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.clock import Clock, Timer
 from taktgate.standin.azure.device_link import MethodResult
-from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.fleet.hub_line import KEEP_ALIVE_S, HubLine
 from taktgate.standin.azure.fleet.pace import chance
 from taktgate.standin.azure.fleet.twin_mirror import TwinMirror
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.payloads import parse_json, parse_object, to_bytes
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.mqtt.tls import connect_tls
 
 log = logging.getLogger(__name__)
 
-API_VERSION = "2021-04-12"
 TOKEN_LIFETIME_S = 3600
 CONNECT_TIMEOUT_S = 60.0
 GOODBYE_TIMEOUT_S = 2.0
@@ -138,9 +136,9 @@ class ModuleClient:
             case topics.TwinAnswer(request_id=request_id, status=status):
                 self._answered(request_id, status, payload)
             case topics.DesiredChanged(version=version):
-                self._changed(_object(payload), version)
+                self._changed(parse_object(payload), version)
             case topics.MethodCall(name=name, request_id=request_id):
-                result = self._handler.called(name, _json(payload))
+                result = self._handler.called(name, parse_json(payload))
                 self._publish(topics.method_answer_topic(result.status, request_id), result.payload)
 
     def ended(self, line: HubLine, connack: int | None) -> None:
@@ -178,15 +176,15 @@ class ModuleClient:
 
     def _first_packet(self) -> codec.Connect:
         place, client_id = self._place, f"{self._device}/{self._module}"
-        resource = f"{place.hostname}/devices/{self._device}/modules/{self._module}"
         lifetime_s = place.token_lifetime_s
         # Before the token expires (its time is cut to whole seconds), and not all at once.
         renewal_s = (lifetime_s - 1) * (0.75 + 0.2 * chance(client_id))
         self._timers["renewal"] = asyncio.get_running_loop().call_later(renewal_s, self._renew)
-        return codec.Connect(
-            client_id=client_id,
-            username=f"{place.hostname}/{client_id}/?api-version={API_VERSION}",
-            password=sas.make(resource, key=self._key, lifetime_s=lifetime_s),
+        return sign_in(
+            place.hostname,
+            client_id,
+            key=self._key,
+            lifetime_s=lifetime_s,
             keep_alive_s=KEEP_ALIVE_S,
         )
 
@@ -212,7 +210,7 @@ class ModuleClient:
         if request_id == self._read_request:
             self._read_request = ""
             if status == OK:
-                self._read(_object(payload))
+                self._read(parse_object(payload))
             else:
                 self._later("read", self._read_twin)
         elif request_id == self._report_request:
@@ -268,20 +266,6 @@ class ModuleClient:
         self._timers[what] = self._place.clock.call_later(REPORT_AGAIN_S, call)
 
     def _publish(self, topic: str, document: Any) -> None:
-        body = b"" if document is None else json.dumps(document, separators=(",", ":")).encode()
+        body = b"" if document is None else to_bytes(document)
         if self._line is not None:
             self._line.publish(topic, body)
-
-
-def _json(payload: bytes) -> Any:
-    try:
-        return json.loads(payload) if payload.strip() else None
-    except (ValueError, RecursionError) as error:
-        raise MqttProtocolError("payload is not JSON") from error
-
-
-def _object(payload: bytes) -> JsonObject:
-    document = _json(payload)
-    if not isinstance(document, dict):
-        raise MqttProtocolError("payload is not a JSON object")
-    return document

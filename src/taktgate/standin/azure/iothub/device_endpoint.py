@@ -16,12 +16,11 @@ from taktgate.standin.azure.iothub.device_endpoint_requests import ClientRequest
 from taktgate.standin.azure.iothub.device_endpoint_session import ClientSession
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.mqtt import codec
-from taktgate.standin.azure.mqtt.connection import CONNECT_TIMEOUT_S, Connection
+from taktgate.standin.azure.mqtt.connection import CONNECT_TIMEOUT_S, MQTT_PORT, Connection
 from taktgate.standin.azure.mqtt.tls import TlsServer
 
 log = logging.getLogger(__name__)
 
-MQTT_PORT = 8883
 MAX_SILENCE_S = 1767.0
 """The load balancer's limit: a client's keep-alive counts 1.5 times, up to this."""
 

@@ -1,16 +1,14 @@
 """What devices and modules ask of IoT Hub by publishing: telemetry, twins, method answers."""
 
-import json
 import uuid
 from datetime import UTC, datetime
-from typing import Any
 
-from taktgate.standin.azure import twin_documents
 from taktgate.standin.azure.device_link import HubSide, MethodResult, Telemetry
-from taktgate.standin.azure.errors import HubRequestError, MqttProtocolError, TwinLimitError
-from taktgate.standin.azure.iothub.device_endpoint_session import ClientSession, to_bytes
+from taktgate.standin.azure.errors import HubRequestError, MqttProtocolError
+from taktgate.standin.azure.iothub.device_endpoint_session import ClientSession
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.payloads import parse_json, parse_object, to_bytes
 
 MAX_MESSAGE_BYTES = 256 * 1024
 """Body and properties: learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling."""
@@ -38,7 +36,7 @@ class ClientRequests:
             case topics.ReportedPatch(request_id=request_id):
                 self._patch_reported(session, request_id, packet.payload)
             case topics.MethodAnswer(request_id=request_id, status=status):
-                result = MethodResult(status=status, payload=_json(packet.payload))
+                result = MethodResult(status=status, payload=parse_json(packet.payload))
                 session.answered(request_id, result)
 
     def _take_telemetry(
@@ -80,26 +78,15 @@ class ClientRequests:
 
     def _patch_reported(self, session: ClientSession, request_id: str, payload: bytes) -> None:
         try:
-            version = self._checked_patch(session, payload)
-        except (MqttProtocolError, TwinLimitError, RecursionError) as error:
+            patch = parse_object(payload)
+            version = self._hub.patch_reported(session.device, session.module, patch)
+        except MqttProtocolError as error:
             _refuse(session, request_id, HubRequestError(400, "ArgumentInvalid", str(error)))
         except HubRequestError as error:
             _refuse(session, request_id, error)
         else:
             topic = topics.twin_response_topic(204, request_id, version)
             session.notify(topics.TWIN_RESPONSES, topic, b"")
-
-    def _checked_patch(self, session: ClientSession, payload: bytes) -> int:
-        """Merge a patch within Azure's limits; return the new version."""
-        patch = _json(payload)
-        if not isinstance(patch, dict):
-            raise TwinLimitError("rule: reported properties are a JSON object")
-        is_edge_module = session.module.startswith("$")
-        twin_documents.check_limits(patch, allow_edge_names=is_edge_module)
-        reported = self._hub.twin_properties(session.device, session.module).reported
-        merged = twin_documents.merge(reported, patch)
-        twin_documents.check_limits(merged, allow_edge_names=is_edge_module)
-        return self._hub.patch_reported(session.device, session.module, patch)
 
 
 def _refuse(session: ClientSession, request_id: str, error: HubRequestError) -> None:
@@ -111,12 +98,3 @@ def _refuse(session: ClientSession, request_id: str, error: HubRequestError) -> 
     }
     topic = topics.twin_response_topic(error.status, request_id)
     session.notify(topics.TWIN_RESPONSES, topic, to_bytes(body))
-
-
-def _json(payload: bytes) -> Any:
-    if not payload.strip():
-        return None
-    try:
-        return json.loads(payload)
-    except (ValueError, RecursionError) as error:
-        raise MqttProtocolError("payload is not JSON") from error

@@ -6,31 +6,18 @@ comes back (learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins, rec
 
 import asyncio
 import itertools
-import json
 import logging
 import time
-from typing import Protocol
 
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt import codec, topics
+from taktgate.standin.azure.mqtt.connection import PacketSink
+from taktgate.standin.azure.mqtt.payloads import to_bytes
 
 log = logging.getLogger(__name__)
-
-LAST_PACKET_ID = 0xFFFF
-GATEWAY_TIMEOUT = 504101
-
-
-class PacketSink(Protocol):
-    """The connection of a client that is there."""
-
-    def send(self, packet: codec.Packet) -> None:
-        """Send *packet*; a connection that is closing drops it."""
-
-    def drop(self) -> None:
-        """Close the connection at once."""
 
 
 class ClientSession:
@@ -46,7 +33,7 @@ class ClientSession:
         self._connection: PacketSink | None = None
         self._link: DeviceLink | None = None
         self._expiry: asyncio.TimerHandle | None = None
-        self._packet_ids = itertools.cycle(range(1, LAST_PACKET_ID + 1))
+        self._packet_ids = itertools.cycle(range(1, codec.LAST_PACKET_ID + 1))
         self._request_ids = itertools.count(1)
         self._calls: dict[str, asyncio.Future[MethodResult]] = {}
 
@@ -141,7 +128,7 @@ class ClientSession:
         request_id = f"{next(self._request_ids):x}"
         answer: asyncio.Future[MethodResult] = asyncio.get_running_loop().create_future()
         self._calls[request_id] = answer
-        body = b"" if call.payload is None else json.dumps(call.payload).encode()
+        body = b"" if call.payload is None else to_bytes(call.payload)
         self.notify(topics.METHODS, topics.method_topic(call.name, request_id), body)
         try:
             async with asyncio.timeout(call.response_timeout_s):
@@ -152,7 +139,6 @@ class ClientSession:
                 504,
                 "GatewayTimeout",
                 f"Timed out waiting for the response from {name}",
-                number=GATEWAY_TIMEOUT,
             ) from None
         finally:
             del self._calls[request_id]
@@ -176,8 +162,3 @@ class ClientSession:
             extra={"device": self.device, "module_name": self.module},
         )
         self.cut()
-
-
-def to_bytes(document: JsonObject) -> bytes:
-    """Return *document* as compact JSON."""
-    return json.dumps(document, separators=(",", ":")).encode()

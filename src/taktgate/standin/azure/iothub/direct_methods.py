@@ -1,29 +1,17 @@
 """Direct methods, as the hub passes them on to the device that is to answer."""
 
-import asyncio
-
-from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.device_link import ITSELF, DeviceLink, MethodResult
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.method_calls import MethodRequest
 
-CONNECT_POLL_S = 0.05
 
-
-async def invoke(
-    link: DeviceLink, module: str | None, call: MethodRequest, clock: Clock
-) -> MethodResult:
+async def invoke(link: DeviceLink, module: str | None, call: MethodRequest) -> MethodResult:
     """Call a direct method of a module, or of the device itself (None; its side hears `ITSELF`).
 
     Raises:
         HubRequestError: 404 when nobody is there within the connect timeout, 504 when the answer
             takes too long (learn.microsoft.com/azure/iot-hub/iot-hub-devguide-direct-methods).
     """
-    waits_until = clock.now() + call.connect_timeout_s
-    while not link.is_connected(module or ITSELF):
-        if clock.now() >= waits_until:
-            raise _not_online()
-        await asyncio.sleep(CONNECT_POLL_S)
     try:
         return await link.invoke(module or ITSELF, call)
     except HubRequestError as error:
@@ -36,5 +24,4 @@ def _not_online() -> HubRequestError:
         "DeviceNotOnline",
         "The operation failed because the requested device isn't online or hasn't registered the "
         "direct method callback. To learn more, see https://aka.ms/iothub404103",
-        number=404103,
     )

@@ -30,6 +30,4 @@ def check_etag(etag: str, if_match: str | None) -> None:
         return
     given = {each.strip().removeprefix("W/").strip('"') for each in if_match.split(",")}
     if not given & {"*", etag}:
-        raise HubRequestError(
-            412, "PreconditionFailed", "PreconditionFailed, ETag may be invalid.", number=412001
-        )
+        raise HubRequestError(412, "PreconditionFailed", "PreconditionFailed, ETag may be invalid.")

@@ -15,12 +15,7 @@ from taktgate.standin.azure.device_link import (
     TwinProperties,
 )
 from taktgate.standin.azure.errors import HubRequestError, ManifestError
-from taktgate.standin.azure.iothub import (
-    bodies,
-    device_management,
-    direct_methods,
-    twin_limits,
-)
+from taktgate.standin.azure.iothub import bodies, device_management, direct_methods, twin_limits
 from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
 from taktgate.standin.azure.iothub.configurations import (
     MAX_DEPLOYMENTS,
@@ -29,7 +24,7 @@ from taktgate.standin.azure.iothub.configurations import (
 )
 from taktgate.standin.azure.iothub.etags import check_etag
 from taktgate.standin.azure.iothub.evaluation import DeploymentEvaluator
-from taktgate.standin.azure.iothub.evaluation_period import EvaluationPeriod
+from taktgate.standin.azure.iothub.evaluation_schedule import EvaluationSchedule
 from taktgate.standin.azure.iothub.identities import SYSTEM_MODULES, DeviceRecord, Identity
 from taktgate.standin.azure.iothub.policies import AccessPolicies, PolicyKeys
 from taktgate.standin.azure.iothub.queries import Queries
@@ -61,7 +56,7 @@ class IotHub:
 
         Args:
             evaluates_at_once: False evaluates deployments only when `evaluate_deployments` is
-                called; see also `set_evaluation_period`.
+                called, or by the period of `schedule`.
             on_telemetry: Called with each message that reaches the hub.
             clock: The world's clock; the wall's if none is given.
             quirks: What the hub does on a bad day.
@@ -79,10 +74,11 @@ class IotHub:
         self.queries = Queries(self.registry)
         self.telemetry: deque[Telemetry] = deque(maxlen=TELEMETRY_KEPT)
         self._links: dict[str, DeviceLink] = {}
-        self._evaluates_at_once = evaluates_at_once
         self._on_telemetry = on_telemetry
         self._store = store
-        self._period = EvaluationPeriod(self.clock, self.evaluate_deployments)
+        self.schedule = EvaluationSchedule(
+            self.clock, self.evaluate_deployments, at_each_change=evaluates_at_once
+        )
         self._evaluator = DeploymentEvaluator(self.registry, self._give_desired)
         self._evaluator.leaves_layers_targeted = lambda: self.quirks.is_on("targeted-only")
         if store is not None:
@@ -93,21 +89,6 @@ class IotHub:
         if device not in self._links:
             self._links[device] = DeviceLink(self, device)
         return self._links[device]
-
-    def set_evaluation_period(self, period_s: float | None) -> None:
-        """Evaluate deployments every so many seconds of the world's clock; None: at each change.
-
-        With a period the gap between deleting a deployment and creating its successor shows
-        (Azure/azure-cli-extensions#1988). To be called on the event loop.
-        """
-        self._evaluates_at_once = period_s is None
-        self._period.set(period_s)
-        if period_s is None:
-            self.evaluate_deployments()
-
-    def stop_evaluating(self) -> None:
-        """Evaluate no more by the period; for the end of a world."""
-        self._period.set(None)
 
     def put_device(
         self, device: str, document: JsonObject, if_match: str | None = None
@@ -275,7 +256,7 @@ class IotHub:
             HubRequestError: 404 when it is unknown or away, 504 when it is too slow.
         """
         self.registry.identity(device, module or None)
-        return await direct_methods.invoke(self.link(device), module or None, call, self.clock)
+        return await direct_methods.invoke(self.link(device), module or None, call)
 
     def module_key(self, device: str, module: str | None) -> bytes | None:
         """Return the primary key of a module (of the device for None), or None if it is unknown."""
@@ -367,11 +348,11 @@ class IotHub:
         identity.last_activity_at = timestamp(self.clock.utc())
 
     def _reevaluate(self, record: DeviceRecord) -> None:
-        if self._evaluates_at_once:
+        if self.schedule.is_at_each_change:
             self._evaluator.evaluate(record)
 
     def _reevaluate_all(self) -> None:
-        if self._evaluates_at_once:
+        if self.schedule.is_at_each_change:
             self.evaluate_deployments()
 
     def _give_desired(self, device: str, module: str, patch: JsonObject) -> None:

@@ -113,6 +113,4 @@ def _check_either(token: sas.SasToken, resource: str, keys: PolicyKeys) -> None:
 
 
 def _refused(reason: str) -> HubRequestError:
-    return HubRequestError(
-        401, "IotHubUnauthorizedAccess", f"Unauthorized: {reason}", number=401002
-    )
+    return HubRequestError(401, "IotHubUnauthorizedAccess", f"Unauthorized: {reason}")

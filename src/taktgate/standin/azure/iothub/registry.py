@@ -57,7 +57,7 @@ class Registry:
             return self._devices[device]
         except KeyError:
             raise HubRequestError(
-                404, "DeviceNotFound", f"device {device} is not registered", number=404001
+                404, "DeviceNotFound", f"device {device} is not registered"
             ) from None
 
     def identity(self, device: str, module: str | None = None) -> Identity:
@@ -69,7 +69,7 @@ class Registry:
         found = self.device(device).find(module)
         if found is None:
             raise HubRequestError(
-                404, "ModuleNotFound", f"module {device}/{module} is not registered", number=404010
+                404, "ModuleNotFound", f"module {device}/{module} is not registered"
             )
         return found
 
@@ -97,7 +97,6 @@ class Registry:
                 409,
                 "DeviceAlreadyExists",
                 f"A device with ID '{device}' is already registered.",
-                number=409001,
             )
         check_etag(known.identity.identity_etag, if_match)
         authentication = _authentication(body.authentication, for_device=True)
@@ -137,7 +136,6 @@ class Registry:
                 409,
                 "ModuleAlreadyExistsOnDevice",
                 f"Device {device} already contains Module {module}.",
-                number=409301,
             )
         authentication = _authentication(body.authentication, for_device=False)
         if known is None:

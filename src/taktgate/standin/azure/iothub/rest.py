@@ -8,12 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import (
-    as_port_in_use,
-    error_response,
-    start_site,
-    stop_site,
-)
+from taktgate.standin.azure.http_serving import HTTPS_PORT, HttpSite, as_port_in_use, error_response
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.policies import OWNER, PolicyKeys
 from taktgate.standin.azure.iothub.requests import Route
@@ -32,7 +27,6 @@ API_VERSIONS = frozenset(
         "2020-03-13", "2020-05-31-preview", "2020-09-30", "2021-04-12", "2023-06-30", "2024-03-31",
     }
 )  # fmt: skip
-HTTPS_PORT = 443
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -52,7 +46,7 @@ class IotHubRest:
         """
         self._hub = hub
         self._address = address
-        self._runner: web.AppRunner | None = None
+        self._site = HttpSite()
         self._routes: dict[tuple[str, str], Route] = {}
         self.host = address
         if key is not None:
@@ -76,21 +70,17 @@ class IotHubRest:
         Raises:
             PortInUseError: Another program listens there.
         """
-        runner = web.AppRunner(self.application(), access_log=None, shutdown_timeout=1.0)
         try:
-            bound = await start_site(runner, self._address, port, tls)
+            bound = await self._site.start(self.application(), self._address, port, tls)
         except OSError as error:
             rule = "the local IoT Hub serves here; choose another port or address"
             raise as_port_in_use(error, self._address, port, rule) from error
-        self._runner = runner
         # A client names the port in HostName, and signs it, only where it is not HTTPS's own.
         self.host = self._address if bound == HTTPS_PORT else f"{self._address}:{bound}"
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await stop_site(runner)
+        await self._site.stop()
 
     @web.middleware
     async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:

@@ -4,7 +4,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from taktgate.standin.azure.errors import HubRequestError
-from taktgate.standin.azure.http_serving import NUMBERS, json_object, json_value
+from taktgate.standin.azure.http_serving import json_object, json_value
 from taktgate.standin.azure.iothub import bodies
 from taktgate.standin.azure.iothub.bodies import BulkDeviceBody
 from taktgate.standin.azure.iothub.hub import IotHub
@@ -121,7 +121,7 @@ class RegistryCalls:
                     {
                         "deviceId": entry.id,
                         "moduleId": entry.module_id,
-                        "errorCode": NUMBERS.get(error.code, error.number),
+                        "errorCode": error.number,
                         "errorStatus": str(error),
                     }
                 )

@@ -2,8 +2,8 @@
 
 Source: learn.microsoft.com/azure/iot-hub/iot-hub-devguide-device-twins, "Tags and properties
 format" and "Device twin size": keys count by their characters, strings too, numbers eight bytes,
-Booleans four, objects by what they hold. edgeHub has a check of its own with other rules
-(`twin_documents.check_limits`).
+Booleans four, objects by what they hold. edgeHub and edgeAgent check what is reported through them
+by rules of their own first (`twin_documents.check_limits`).
 """
 
 from collections.abc import Mapping

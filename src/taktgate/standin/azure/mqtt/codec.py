@@ -14,6 +14,7 @@ MAX_PACKET_BYTES = 256 * 1024 + 8 * 1024
 """edgeHub takes messages of 256 KiB; the rest is room for the topic with its properties."""
 ACCEPTED, BAD_PROTOCOL, UNAVAILABLE, UNAUTHORIZED = 0, 1, 3, 5
 SUBSCRIPTION_FAILED = 0x80
+LAST_PACKET_ID = 0xFFFF
 PUBLISH = 3
 """The packet type whose flags carry a meaning."""
 

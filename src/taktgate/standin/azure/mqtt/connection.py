@@ -1,4 +1,4 @@
-"""One MQTT connection of edgeHub: bytes to packets, the CONNECT rule, keep-alive, orderly ends."""
+"""One client's MQTT connection: bytes to packets, the CONNECT rule, keep-alive, orderly ends."""
 
 import asyncio
 import logging
@@ -9,28 +9,40 @@ from taktgate.standin.azure.mqtt import codec
 
 log = logging.getLogger(__name__)
 
+MQTT_PORT = 8883
+"""The SDKs know no other."""
 CONNECT_TIMEOUT_S = 60.0
 KEEP_ALIVE_FACTOR = 1.5
 
 
+class PacketSink(Protocol):
+    """The connection of a client that is there, as its session sees it."""
+
+    def send(self, packet: codec.Packet) -> None:
+        """Send *packet*; a connection that is closing drops it."""
+
+    def drop(self) -> None:
+        """Close the connection at once."""
+
+
 class PacketHandler(Protocol):
-    """The edgeHub behind the connections."""
+    """The edgeHub or IoT Hub behind the connections."""
 
     def opened(self, connection: "Connection") -> None:
         """Take note of a new connection that has not said who it is."""
 
     def connect(self, connection: "Connection", packet: codec.Connect) -> str | None:
-        """Check who connects and answer; return the module's name, or None when refused."""
+        """Check who connects and answer; return the client's name, or None when refused."""
 
-    def packet(self, connection: "Connection", module: str, packet: codec.Packet) -> None:
-        """Act on a packet of a connected module; may raise MqttProtocolError."""
+    def packet(self, connection: "Connection", client: str, packet: codec.Packet) -> None:
+        """Act on a packet of a connected client; may raise MqttProtocolError."""
 
-    def lost(self, connection: "Connection", module: str | None) -> None:
+    def lost(self, connection: "Connection", client: str | None) -> None:
         """Forget the connection."""
 
 
 class Connection(asyncio.Protocol):
-    """A module's connection; a protocol error ends this connection only."""
+    """A client's connection; a protocol error ends this connection only."""
 
     def __init__(
         self,
@@ -45,7 +57,7 @@ class Connection(asyncio.Protocol):
         Args:
             handler: Acts on its packets.
             connect_timeout_s: The seconds it may take to say who it is.
-            max_silence_s: The longest silence, whatever keep-alive the client asks for; IoT Hub
+            max_silence_s: The longest silence, whatever keep-alive the client asks for; the hub
                 has such a limit.
             max_packet_bytes: The largest packet, its first bytes not counted.
         """
@@ -54,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._connect_timeout_s = connect_timeout_s
         self._decoder = codec.Decoder(max_packet_bytes)
         self._transport: asyncio.Transport | None = None
-        self._module: str | None = None
+        self._client: str | None = None
         self._idle_limit_s = connect_timeout_s
         self._last_heard_s = 0.0
         self._watch: asyncio.TimerHandle | None = None
@@ -76,16 +88,16 @@ class Connection(asyncio.Protocol):
         except MqttProtocolError as error:
             log.warning(
                 "connection closed after a protocol error",
-                extra={"module_name": self._module, "reason": str(error)},
+                extra={"client": self._client, "reason": str(error)},
             )
             self.drop()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell the edgeHub."""
+        """Tell the handler."""
         if self._watch is not None:
             self._watch.cancel()
         self._transport = None
-        self._handler.lost(self, self._module)
+        self._handler.lost(self, self._client)
 
     def send(self, packet: codec.Packet) -> None:
         """Send *packet*; a connection that is closing drops it."""
@@ -105,7 +117,7 @@ class Connection(asyncio.Protocol):
     def _act_on(self, packet: codec.Packet) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._module is None:
+        if self._client is None:
             self._expect_connect(packet)
             return
         match packet:
@@ -114,13 +126,13 @@ class Connection(asyncio.Protocol):
             case codec.Disconnect():
                 self.close()
             case _:
-                self._handler.packet(self, self._module, packet)
+                self._handler.packet(self, self._client, packet)
 
     def _expect_connect(self, packet: codec.Packet) -> None:
         if not isinstance(packet, codec.Connect):
             raise MqttProtocolError("first packet is not CONNECT")
-        self._module = self._handler.connect(self, packet)
-        if self._module is None:
+        self._client = self._handler.connect(self, packet)
+        if self._client is None:
             self.close()
             return
         if packet.keep_alive_s:
@@ -133,7 +145,7 @@ class Connection(asyncio.Protocol):
         loop = asyncio.get_running_loop()
         rest_s = self._last_heard_s + self._idle_limit_s - loop.time()
         if rest_s <= 0:
-            log.warning("silent connection closed", extra={"module_name": self._module})
+            log.warning("silent connection closed", extra={"client": self._client})
             self.drop()
         else:
             self._watch = loop.call_later(min(rest_s, self._connect_timeout_s), self._check_idle)

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgehub.hub import EdgeHub
 from taktgate.standin.azure.mqtt import codec
+from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.offline_day import wire
 from taktgate.standin.azure.offline_day.ledger import Ledger
 
@@ -135,11 +135,11 @@ class SimulatedModule:
     def connect_packet(self) -> codec.Connect:
         """Return the CONNECT that the SDK would send."""
         me = self._identity
-        resource = f"{me.hub_hostname}/devices/{me.device}/modules/{me.module}"
-        return codec.Connect(
-            client_id=f"{me.device}/{me.module}",
-            username=f"{me.hub_hostname}/{me.device}/{me.module}/?api-version=2019-10-01",
-            password=sas.make(resource, key=me.key, lifetime_s=TOKEN_LIFETIME_S),
+        return sign_in(
+            me.hub_hostname,
+            f"{me.device}/{me.module}",
+            key=me.key,
+            lifetime_s=TOKEN_LIFETIME_S,
             keep_alive_s=0,
         )
 

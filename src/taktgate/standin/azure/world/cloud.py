@@ -28,18 +28,19 @@ from taktgate.standin.azure.edgeagent.docker.settings import DockerSettings
 from taktgate.standin.azure.edgeagent.module import ModuleEvent
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.edgeagent.restart_policy import BackOff
-from taktgate.standin.azure.edgehub.hub import EdgeHubSettings
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.errors import HubRequestError
 from taktgate.standin.azure.fleet.fleet import Fleet, FleetSettings
 from taktgate.standin.azure.iothub.configurations import Configuration
-from taktgate.standin.azure.iothub.device_endpoint import MQTT_PORT, DeviceEndpoint
+from taktgate.standin.azure.iothub.device_endpoint import DeviceEndpoint
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.policies import OWNER
 from taktgate.standin.azure.iothub.rest import IotHubRest
 from taktgate.standin.azure.iothub.store import HubStore
 from taktgate.standin.azure.json_types import JsonObject
+from taktgate.standin.azure.mqtt.connection import MQTT_PORT
 from taktgate.standin.azure.world.local_device import MAX_SOCKET_PATH, DevicePlace, LocalDevice
-from taktgate.standin.azure.world.registry import RegistryServer
+from taktgate.standin.azure.world.model_repository import ModelRepository
 
 HUB_PORT = 8443
 HUB_HOSTNAME = "taktgate-local.azure-devices.net"
@@ -55,8 +56,8 @@ class LocalCloud:
         *,
         address: str,
         hub_port: int = HUB_PORT,
-        registry_directory: Path | None = None,
-        registry_port: int = 0,
+        repository_directory: Path | None = None,
+        repository_port: int = 0,
         evaluation_period_s: float | None = None,
         on_telemetry: Callable[[Telemetry], None] | None = None,
         clock: Clock | None = None,
@@ -68,8 +69,8 @@ class LocalCloud:
             directory: Holds certificates, sockets, volumes, logs and `telemetry.jsonl`.
             address: The loopback address of hub and model repository.
             hub_port: The port of IoT Hub's REST interface; 0 takes a free one.
-            registry_directory: The model repository's files; `directory/registry` if not given.
-            registry_port: The repository's port; 0 takes a free one.
+            repository_directory: The model repository's files; `directory/registry` if not given.
+            repository_port: The repository's port; 0 takes a free one.
             evaluation_period_s: How often deployments are evaluated; None does it at each change.
             on_telemetry: Called with each message that reaches the hub.
             clock: The world's time; the wall's if not given.
@@ -82,7 +83,7 @@ class LocalCloud:
         self.directory = directory
         self._address = address
         self._hub_port = hub_port
-        self._registry_port = registry_port
+        self._repository_port = repository_port
         self._period_s = evaluation_period_s
         self._on_telemetry = on_telemetry
         self._store = HubStore(directory / "iothub.db") if keeps_state else None
@@ -98,7 +99,7 @@ class LocalCloud:
             clock=self.clock,
             store=self._store,
         )
-        self.registry = RegistryServer(registry_directory or directory / "registry", address)
+        self.repository = ModelRepository(repository_directory or directory / "registry", address)
         self.device_endpoint = DeviceEndpoint(
             self.hub, address=address, hostnames=(HUB_HOSTNAME, address)
         )
@@ -121,11 +122,11 @@ class LocalCloud:
             stack.push_async_callback(self._rest.stop)
             await self.device_endpoint.start(tls)
             stack.push_async_callback(self.device_endpoint.stop)
-            await self.registry.start(self._registry_port)
-            stack.push_async_callback(self.registry.stop)
+            await self.repository.start(self._repository_port)
+            stack.push_async_callback(self.repository.stop)
             self._stack = stack.pop_all()
         if self._period_s is not None:
-            self.hub.set_evaluation_period(self._period_s)
+            self.hub.schedule.set_period(self._period_s)
         return self
 
     async def __aexit__(
@@ -135,7 +136,7 @@ class LocalCloud:
         traceback: TracebackType | None,
     ) -> None:
         """End modules, then edgeHubs, then hub and repository."""
-        self.hub.stop_evaluating()
+        self.hub.schedule.stop()
         fleets = (fleet.stop() for fleet in self._fleets)
         stops = (*fleets, *(device.stop() for device in self._devices.values()))
         ends = await asyncio.gather(*stops, return_exceptions=True)
@@ -167,9 +168,9 @@ class LocalCloud:
         return self._sockets
 
     @property
-    def registry_url(self) -> str:
+    def repository_url(self) -> str:
         """The model repository's address."""
-        return self.registry.url
+        return self.repository.url
 
     @property
     def devices(self) -> Mapping[str, LocalDevice]:

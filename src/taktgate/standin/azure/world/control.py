@@ -117,7 +117,7 @@ class WorldControl:
         if order.at_each_change and order.period_s is not None:
             raise WorldControlError("evaluate; rule: a period or at each change, not both")
         if order.at_each_change or order.period_s is not None:
-            hub.set_evaluation_period(order.period_s)
+            hub.schedule.set_period(order.period_s)
         hub.evaluate_deployments()
         return Evaluated(deployments=len(hub.configurations.all()), devices=len(hub.devices()))
 

@@ -16,7 +16,8 @@ from taktgate.standin.azure.edgeagent.workload import (
     WorkloadSettings,
 )
 from taktgate.standin.azure.edgeagent.workload_crypto import CertificateIssuer
-from taktgate.standin.azure.edgehub.hub import EdgeHub, EdgeHubSettings
+from taktgate.standin.azure.edgehub.hub import EdgeHub
+from taktgate.standin.azure.edgehub.settings import EdgeHubSettings
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest

@@ -57,7 +57,7 @@ def make_sheet(
         directory=str(cloud.directory),
         network=network,
         hub=connection_string.partition("HostName=")[2].partition(";")[0],
-        model_repository=cloud.registry_url,
+        model_repository=cloud.repository_url,
         control_socket=control_socket,
         workload_sockets=str(cloud.socket_directory),
         devices=tuple(

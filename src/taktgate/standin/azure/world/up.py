@@ -111,7 +111,7 @@ async def open_world(options: WorldOptions) -> AsyncIterator[UpWorld]:
             directory,
             address=setup.loopback.address(1),
             hub_port=setup.hub_port,
-            registry_port=setup.repository_port,
+            repository_port=setup.repository_port,
             evaluation_period_s=options.evaluation_period_s,
             on_telemetry=feed.take,
             clock=clock,
@@ -132,7 +132,7 @@ def _sheet(cloud: LocalCloud, setup: WorldSetup, socket: Path) -> WorldSheet:
         network=setup.network,
         control_socket=str(socket),
         light_devices=sum(setup.light_devices.values()),
-        samples=write_samples(cloud.directory / "samples", setup.images, cloud.registry_url),
+        samples=write_samples(cloud.directory / "samples", setup.images, cloud.repository_url),
     )
 
 

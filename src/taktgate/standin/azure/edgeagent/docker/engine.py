@@ -12,7 +12,12 @@ from typing import Any
 
 import aiohttp
 
-from taktgate.standin.azure.edgeagent.errors import EngineUnreachableError, StepFailedError
+from taktgate.standin.azure.edgeagent.errors import (
+    ConflictError,
+    EngineUnreachableError,
+    NotFoundError,
+    StepFailedError,
+)
 from taktgate.standin.azure.json_types import JsonObject
 
 PREFERRED_VERSION = (1, 43)
@@ -107,14 +112,6 @@ class DockerEngine:
                 f"container engine at {self._socket} does not answer "
                 f"({type(error).__name__}: {error}); rule: a Docker Engine listens there"
             ) from error
-
-
-class NotFoundError(StepFailedError):
-    """The engine has no such image, container or network."""
-
-
-class ConflictError(StepFailedError):
-    """The name is taken, or the container is not in the state for this."""
 
 
 def agreed_version(about: Mapping[str, Any]) -> tuple[int, int]:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from taktgate.standin.azure.edgeagent.docker.engine import (
-    ConflictError,
     DockerEngine,
-    NotFoundError,
 )
 from taktgate.standin.azure.edgeagent.docker.recipe import (
     OWNER,
@@ -23,7 +21,7 @@ from taktgate.standin.azure.edgeagent.docker.stream import (
     PullProgress,
     log_lines,
 )
-from taktgate.standin.azure.edgeagent.errors import StepFailedError
+from taktgate.standin.azure.edgeagent.errors import ConflictError, NotFoundError, StepFailedError
 from taktgate.standin.azure.edgeagent.runtime import (
     ContainerState,
     LogLine,

@@ -7,7 +7,6 @@ Microsoft's router counts a text in UTF-16 units, maps case letter by letter and
 import math
 import re
 
-_SPACE = "\t\n\v\f\r "
 _NUMBER = re.compile(
     r"""[\t-\r\ ]*
     (?P<lead>[-+(]?(?:¤[\t-\r\ ]*)?|¤[\t-\r\ ]*(?:[-+(][\t-\r\ ]*)?)

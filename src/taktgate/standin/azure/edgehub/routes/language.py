@@ -61,7 +61,11 @@ class Route:
         object.__setattr__(self, "prefix", _folded_pattern(self.source))
 
     def takes_source(self, source: str) -> bool:
-        """Tell whether FROM takes messages from *source*."""
+        """Tell whether FROM takes messages from *source*.
+
+        A prefix of whole path parts in any case, after stars and slashes at its end are stripped
+        once each; a star elsewhere is just a star (CustomMessageSource.cs, BaseMessageSource.cs).
+        """
         return _folded_source(source).startswith(self.prefix)
 
     def is_true(self, facts: MessageFacts) -> bool:
@@ -152,15 +156,6 @@ def compile_route(
         priority=priority,
         ttl_s=ttl_s,
     )
-
-
-def source_matches(pattern: str, source: str) -> bool:
-    """Tell whether a route's FROM *pattern* takes a message from *source*.
-
-    A prefix of whole path parts in any case, after stars and slashes at its end are stripped once
-    each; a star elsewhere is just a star (CustomMessageSource.cs, BaseMessageSource.cs).
-    """
-    return _folded_source(source).startswith(_folded_pattern(pattern))
 
 
 def module_source(module: str, output: str | None) -> str:

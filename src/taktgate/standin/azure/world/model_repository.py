@@ -4,16 +4,16 @@ from pathlib import Path
 
 from aiohttp import web
 
-from taktgate.standin.azure.http_serving import as_port_in_use, start_site, stop_site
+from taktgate.standin.azure.http_serving import HttpSite, as_port_in_use
 
 
-class RegistryServer:
+class ModelRepository:
     """Serves the files below *directory*; nothing is listed and nothing can be written."""
 
     def __init__(self, directory: Path, address: str) -> None:
         self.directory = directory
         self._address = address
-        self._runner: web.AppRunner | None = None
+        self._site = HttpSite()
         self.url = ""
 
     async def start(self, port: int = 0) -> None:
@@ -25,17 +25,13 @@ class RegistryServer:
         self.directory.mkdir(parents=True, exist_ok=True)
         app = web.Application()
         app.router.add_static("/", self.directory)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         try:
-            bound = await start_site(runner, self._address, port)
+            bound = await self._site.start(app, self._address, port)
         except OSError as error:
             rule = "the model repository serves here; choose another port"
             raise as_port_in_use(error, self._address, port, rule) from error
-        self._runner = runner
         self.url = f"http://{self._address}:{bound}"
 
     async def stop(self) -> None:
         """Stop to listen and close what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await stop_site(runner)
+        await self._site.stop()
