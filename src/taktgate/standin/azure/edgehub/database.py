@@ -51,13 +51,15 @@ class Database:
         return self._connection.execute(statement, tuple(parameters)).fetchall()
 
     def write(self, statement: str, parameters: Iterable[Any] = ()) -> None:
-        """Make one change, kept when this returns.
+        """Make one change, kept when this returns: a statement is a transaction of its own.
 
         Raises:
             StoreFullError: There is no room for it; nothing was changed.
         """
-        with self.transaction() as connection:
-            connection.execute(statement, tuple(parameters))
+        try:
+            self._connection.execute(statement, tuple(parameters))
+        except sqlite3.OperationalError as error:
+            raise StoreFullError(f"edgeHub's store: {error}") from error
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

@@ -2,7 +2,7 @@
 
 Changes are collected and committed together: new messages once in each turn of the event loop, and
 a sender's receipt is given after the commit that holds its message. What was delivered is deleted
-by the next commit, within `FORGET_WITHIN_S`; a process that is killed meanwhile delivers it again.
+within `FORGET_WITHIN_S`, many at once; a process that is killed meanwhile delivers it again.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 STORE_LIMIT = "store_limit"
 FORGET_WITHIN_S = 0.005
 _EVICTED_AT_ONCE = 100
+_INSERT = "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)"
 
 
 class Receipt(Protocol):
@@ -129,12 +130,12 @@ class MessageStore:
         """Store a message in its queues with the next commit, then tell *receipt*."""
         self._turn.deposits.append((entries, receipt))
         if self._flush_soon is None and not self._is_closed:
-            self._flush_soon = asyncio.get_running_loop().call_soon(self.flush)
+            self._flush_soon = asyncio.get_running_loop().call_soon(self._store_new)
 
     def forget(self, stored: StoredMessage) -> None:
-        """Delete a message with the next commit."""
+        """Delete a message, together with others of the next moments."""
         self._turn.forgotten.append(stored)
-        if self._flush_soon is None and self._flush_later is None and not self._is_closed:
+        if self._flush_later is None and not self._is_closed:
             loop = asyncio.get_running_loop()
             self._flush_later = loop.call_later(FORGET_WITHIN_S, self.flush)
 
@@ -149,6 +150,27 @@ class MessageStore:
         if self._is_closed:
             return
         turn, self._turn = self._turn, _Turn()
+        self._settle(turn)
+
+    def _store_new(self) -> None:
+        """Commit the new messages alone, since receipts wait for it, unless room is short."""
+        self._flush_soon = None
+        new_bytes = sum(
+            entry.message.size_bytes for entries, _ in self._turn.deposits for entry in entries
+        )
+        if self._size_bytes + new_bytes > self._room_bytes():
+            self.flush()
+            return
+        turn = _Turn(deposits=self._turn.deposits)
+        self._turn.deposits = []
+        self._settle(turn)
+
+    def _room_bytes(self) -> int:
+        if self.refuses_above_bytes is None:
+            return self.limit_bytes
+        return min(self.limit_bytes, self.refuses_above_bytes)
+
+    def _settle(self, turn: _Turn) -> None:
         placed = [
             (entry.queue, self._stamped(entry)) for entries, _ in turn.deposits for entry in entries
         ]
@@ -228,10 +250,11 @@ class MessageStore:
     def _commit(self, rows: list[tuple[Any, ...]], forgotten: list[StoredMessage]) -> None:
         if not rows and not forgotten:
             return
-        with self._database.transaction() as connection:
-            if rows:
-                connection.executemany("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            if forgotten:
+        if len(rows) == 1 and not forgotten:
+            self._database.write(_INSERT, rows[0])
+        else:
+            with self._database.transaction() as connection:
+                connection.executemany(_INSERT, rows)
                 seqs = [(each.seq,) for each in forgotten]
                 connection.executemany("DELETE FROM message WHERE seq = ?", seqs)
         self._size_bytes += sum(row[4] for row in rows)
