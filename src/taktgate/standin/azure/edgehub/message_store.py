@@ -150,7 +150,8 @@ class MessageStore:
         if self._is_closed:
             return
         turn, self._turn = self._turn, _Turn()
-        self._settle(turn)
+        if self._settle(turn):
+            _give_receipts(turn.deposits)
 
     def _store_new(self) -> None:
         """Commit the new messages alone, since receipts wait for it, unless room is short."""
@@ -163,14 +164,18 @@ class MessageStore:
             return
         turn = _Turn(deposits=self._turn.deposits)
         self._turn.deposits = []
-        self._settle(turn)
+        if self._settle(turn):
+            # Receipts follow the deliveries that have just been set going: a sender that wakes up
+            # would take the processor from them.
+            asyncio.get_running_loop().call_soon(_give_receipts, turn.deposits)
 
     def _room_bytes(self) -> int:
         if self.refuses_above_bytes is None:
             return self.limit_bytes
         return min(self.limit_bytes, self.refuses_above_bytes)
 
-    def _settle(self, turn: _Turn) -> None:
+    def _settle(self, turn: _Turn) -> bool:
+        """Commit *turn*; return whether it was stored."""
         placed = [
             (entry.queue, self._stamped(entry)) for entries, _ in turn.deposits for entry in entries
         ]
@@ -181,11 +186,10 @@ class MessageStore:
             self._commit(rows, turn.forgotten)
         except StoreFullError as error:
             self._refuse(turn, error)
-            return
+            return False
         for queue, stored in placed:
             queue.arrived(stored)
-        for _, receipt in turn.deposits:
-            receipt.stored()
+        return True
 
     def close(self) -> None:
         """Commit what was collected, and take nothing more."""
@@ -326,6 +330,11 @@ class MessageStore:
             queue.evicted({each.seq for each in gone})
             for stored in gone:
                 self._drops.dropped(reason, stored.message)
+
+
+def _give_receipts(deposits: list[tuple[list[Entry], Receipt]]) -> None:
+    for _, receipt in deposits:
+        receipt.stored()
 
 
 def _row(queue: MessageQueue, stored: StoredMessage) -> tuple[Any, ...]:
