@@ -95,12 +95,31 @@ def test_module_with_layers_only_keeps_its_other_properties() -> None:
     assert patch_for(None, target, {"mine": 1, "model": {"v": "2"}}) == {"model": None}
 
 
+def started_by_agent(modules: int) -> dict[str, Any]:
+    return {"properties.desired": {"modules": {f"m{n}": {} for n in range(modules)}}}
+
+
+def test_fifty_modules_beside_the_two_of_the_system_are_taken() -> None:
+    check_content(
+        {
+            "$edgeAgent": started_by_agent(50),
+            "$edgeHub": {"properties.desired": {}},
+            "m0": {"properties.desired": {}},
+        }
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "rule"),
     [
         (None, "at least one module"),
         ({}, "at least one module"),
-        ({f"m{n}": {} for n in range(51)}, "at most 50"),
+        ({"$edgeAgent": {}, **{f"m{n}": {} for n in range(51)}}, "at most 50"),
+        ({"$edgeAgent": started_by_agent(51)}, "at most 50"),
+        (
+            {"$edgeAgent": {f"properties.desired.modules.m{n}": {} for n in range(51)}},
+            "at most 50",
+        ),
         ({"m": {"desired": {}}}, "properties.desired"),
         ({"m": {"properties.desired": {}}}, r"\$edgeAgent; rule: a base deployment has it"),
         ({"$edgeAgent": {"properties.desired": 7}}, "rule: an object"),

@@ -94,6 +94,20 @@ def test_lines_are_found_by_the_time_at_which_they_were_written(tmp_path: Path) 
     assert [line.text for line in log.read(LogWindow(since_s=15.0))] == ["half new\n"]
 
 
+def test_output_that_cannot_be_stored_is_lost_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "logs" / "m.log"
+    log = ModuleLog(path, lambda: 1.0)
+    path.mkdir(parents=True)  # no file can be opened there, as on a full disk
+    for _ in range(3):
+        log.append("stdout", b"lost\n")
+    assert caplog.messages == ["a module's output is lost"]
+    path.rmdir()
+    log.append("stdout", b"kept\n")
+    assert [line.text for line in log.read(ALL)] == ["kept\n"]
+
+
 def test_log_goes_on_after_a_restart_of_the_stand_in(tmp_path: Path) -> None:
     path = tmp_path / "m.log"
     ModuleLog(path, lambda: 1.0).append("stdout", b"one\n")

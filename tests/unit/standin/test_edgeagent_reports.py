@@ -1,6 +1,7 @@
 """What edgeAgent reports, what it keeps over a restart, and how it ends."""
 
 import json
+import signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -200,5 +201,21 @@ def test_reports_keep_their_distance(tmp_path: Path) -> None:
         bench.clock.advance(timedelta(seconds=1).total_seconds())
         await turn_over()
         assert bench.reported["modules"]
+
+    run(tmp_path, job)
+
+
+@pytest.mark.parametrize(
+    ("ended_with", "reported"), [(-signal.SIGKILL, 137), (-signal.SIGTERM, 143), (3, 3)]
+)
+def test_end_by_a_signal_is_reported_as_docker_says_it(
+    tmp_path: Path, ended_with: int, reported: int
+) -> None:
+    async def job(bench: AgentBench) -> None:
+        bench.deploy(GOOD)
+        await bench.settle()
+        bench.runtime.end("a", ended_with)
+        await bench.settle()
+        assert bench.module("a")["exitCode"] == reported
 
     run(tmp_path, job)

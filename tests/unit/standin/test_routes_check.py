@@ -75,6 +75,7 @@ def test_every_line_is_answered_in_order_and_flushed(
         ("no json", None, "line; rule: a JSON object"),
         ("[]", None, "line; rule: a JSON object"),
         ("[" * 100_000, None, "line; rule: a JSON object"),
+        ('{"id": NaN, "route": ""}', None, "NaN is no JSON number"),
         ('{"id": 1}', 1, "route; rule"),
         ('{"id": 1, "route": "", "message": 7}', 1, "message; rule: an object"),
         ('{"id": 1, "route": "", "message": {"source": 7}}', 1, "message.source; rule"),

@@ -26,6 +26,8 @@ SCHEMA_VERSION = "1.0"
 """IoTHubReporter.cs reports 1.0, whatever the deployment's schema."""
 AGENT_VERSION = "1.6.1"
 OPTION_CHUNK_CHARS = 512
+SIGNALLED = 128
+"""What Docker adds a signal's number to, in the exit code of a process that the signal ended."""
 SECTIONS = (
     "schemaVersion",
     "version",
@@ -156,11 +158,16 @@ def _how_it_ran(status: RuntimeStatus, record: ModuleRecord) -> JsonObject:
     description = "running" if status is RuntimeStatus.RUNNING else "exited"
     return {
         "runtimeStatus": str(status),
-        "exitCode": record.exit_code,
+        "exitCode": _as_docker_says_it(record.exit_code),
         "statusDescription": description,
         "lastStartTimeUtc": utc_text(record.started_at),
         "lastExitTimeUtc": utc_text(record.exited_at),
     }
+
+
+def _as_docker_says_it(exit_code: int) -> int:
+    """Return 128 and the signal's number for a process that a signal (negative) ended."""
+    return exit_code if exit_code >= 0 else SIGNALLED - exit_code
 
 
 def _how_often(record: ModuleRecord) -> JsonObject:

@@ -19,6 +19,7 @@ from taktgate.standin.azure.iothub.query_language import Condition
 from taktgate.standin.azure.json_types import JsonObject
 
 AGENT = "$edgeAgent"
+EDGE_HUB = "$edgeHub"
 DESIRED = "properties.desired"
 MAX_MODULES = 50
 
@@ -146,8 +147,6 @@ def check_content(modules_content: Any) -> None:
     """
     if not isinstance(modules_content, Mapping) or not modules_content:
         raise ManifestError("content.modulesContent; rule: an object with at least one module")
-    if len(modules_content) > MAX_MODULES:
-        raise ManifestError(f"content.modulesContent; rule: at most {MAX_MODULES} modules")
     for module, content in modules_content.items():
         if not isinstance(content, Mapping):
             raise ManifestError(f"content.modulesContent.{module}; rule: an object")
@@ -155,6 +154,8 @@ def check_content(modules_content: Any) -> None:
             _check_key(f"content.modulesContent.{module}", module, key, value)
     if not is_layered(modules_content) and AGENT not in modules_content:
         raise ManifestError(f"content.modulesContent.{AGENT}; rule: a base deployment has it")
+    if _modules_beside_the_system(modules_content) > MAX_MODULES:
+        raise ManifestError(f"content.modulesContent; rule: at most {MAX_MODULES} modules")
 
 
 def rank(deployments: Iterable[Deployment]) -> list[Deployment]:
@@ -252,6 +253,12 @@ def _with(document: Mapping[str, Any], path: Path, value: Any) -> JsonObject:
     if rest:
         value = _with(_object(document.get(name)), tuple(rest), value)
     return {**document, name: value}
+
+
+def _modules_beside_the_system(modules_content: ModulesContent) -> int:
+    """Return how many modules have content or are for edgeAgent to start, without its own two."""
+    listed = TargetSet(merge_content([modules_content])).listed_modules
+    return len(set(listed) - {AGENT, EDGE_HUB})
 
 
 def _check_key(place: str, module: str, key: str, value: Any) -> None:

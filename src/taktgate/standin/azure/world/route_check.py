@@ -124,12 +124,16 @@ def _result(case: Case) -> str:
 
 def _parsed(line: bytes) -> Mapping[str, Any]:
     try:
-        document = json.loads(line)
+        document = json.loads(line, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise _LineError(f"line; rule: a JSON object: {error}") from None
     if not isinstance(document, dict):
         raise _LineError("line; rule: a JSON object")
     return document
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
 
 
 def _case(document: Mapping[str, Any]) -> Case:

@@ -4,6 +4,7 @@ Two files: `NAME.log` holds the text as the module wrote it, `NAME.lines` a reco
 each line, so that lines without a time of their own can be found by time.
 """
 
+import logging
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,8 @@ MAX_LINE_BYTES = 16 * 1024
 STREAMS = ("stdout", "stderr")
 _RECORD = struct.Struct("<dQIB")
 """Stamp, offset in the text, length with line end, stream."""
+
+log = logging.getLogger(__name__)
 
 
 class ModuleLog:
@@ -32,6 +35,7 @@ class ModuleLog:
         self._lines_path = path.with_suffix(".lines")
         self._now_s = now_s
         self._partial = dict.fromkeys(STREAMS, b"")
+        self._loses_output = False
 
     def append(self, stream: str, data: bytes) -> None:
         """Take what the module wrote; a line that is not complete is kept back until it is."""
@@ -61,8 +65,20 @@ class ModuleLog:
             return [_line(text, *record) for record in found]
 
     def _write(self, stream: str, pieces: list[bytes]) -> None:
+        """Write whole lines; on a full disk they are lost, and the module writes on."""
         if not pieces:
             return
+        try:
+            self._store(stream, pieces)
+        except OSError as error:
+            if not self._loses_output:
+                facts = {"file": str(self.path), "reason": str(error)}
+                log.error("a module's output is lost", extra=facts)
+            self._loses_output = True
+        else:
+            self._loses_output = False
+
+    def _store(self, stream: str, pieces: list[bytes]) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         stamp, number = self._now_s(), STREAMS.index(stream)
         with self.path.open("ab") as text, self._lines_path.open("ab") as records:
