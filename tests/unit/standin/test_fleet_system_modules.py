@@ -103,7 +103,7 @@ def test_direct_methods_are_answered_as_edgeagent_does() -> None:
     assert light.call("ping", None)[0].status == 200
     answer, effects = light.call("RestartModule", {"schemaVersion": "1.0", "id": "a"})
     assert (answer.status, effects) == (200, (*runs("b"), *runs("a", "b")))
-    assert light.call("RestartModule", {"id": "c"})[0].status == 404
+    assert light.call("RestartModule", {"id": "c"})[0].status == 500
     assert light.call("Dance", None)[0].status == 400
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from taktgate.standin.azure.edgehub.routes.language import Routes, compile_routes
 from taktgate.standin.azure.errors import ManifestError
+from taktgate.standin.azure.json_types import JsonObject
 
 SCHEMA_VERSIONS = frozenset(("1.0", "1.1", "1.2", "1.3"))
 NEVER = -1
@@ -44,6 +45,20 @@ def parse_config(desired: Mapping[str, Any]) -> EdgeHubConfig:
         ttl_s=_ttl(storage),
         store_limit_bytes=_store_limit_bytes(storage.get("storeLimits")),
     )
+
+
+def config_report(
+    desired: Mapping[str, Any], version: int, refusal: Exception | None
+) -> JsonObject:
+    """Return what `$edgeHub` reports of its newest desired properties, and why it refuses them."""
+    return {
+        "schemaVersion": desired.get("schemaVersion"),
+        "lastDesiredVersion": version,
+        "lastDesiredStatus": {
+            "code": 200 if refusal is None else 400,
+            "description": "" if refusal is None else str(refusal),
+        },
+    }
 
 
 def _ttl(storage: Mapping[str, Any]) -> float | None:

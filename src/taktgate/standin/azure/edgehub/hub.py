@@ -9,7 +9,7 @@ from pathlib import Path
 from taktgate.standin.azure.clock import Clock, WorldClock
 from taktgate.standin.azure.device_link import DeviceLink, MethodResult
 from taktgate.standin.azure.edgehub.authentication import Authenticator
-from taktgate.standin.azure.edgehub.config import EdgeHubConfig, parse_config
+from taktgate.standin.azure.edgehub.config import EdgeHubConfig, config_report, parse_config
 from taktgate.standin.azure.edgehub.database import Database
 from taktgate.standin.azure.edgehub.errors import StoreFullError
 from taktgate.standin.azure.edgehub.method_server import MethodServer
@@ -268,20 +268,13 @@ class EdgeHub:
         version = document.pop("$version", 0)
         if not document:
             return
-        code, description = 200, ""
+        refusal: Exception | None = None
         try:
             self._run.router.apply(parse_config(document))
         except (ManifestError, RouteSyntaxError, StoreFullError) as error:
-            code, description = 400, str(error)
-            log.error("edgeHub configuration refused", extra={"reason": description})
-        self.twins.patch_reported(
-            OWN_MODULE,
-            {
-                "schemaVersion": document.get("schemaVersion"),
-                "lastDesiredVersion": version,
-                "lastDesiredStatus": {"code": code, "description": description},
-            },
-        )
+            refusal = error
+            log.error("edgeHub configuration refused", extra={"reason": str(error)})
+        self.twins.patch_reported(OWN_MODULE, config_report(document, version, refusal))
 
 
 def _dict(value: object) -> dict[str, object]:

@@ -1,20 +1,20 @@
 """`$edgeAgent` of a light device: the deployment's modules run after a while, and it says so."""
 
 from taktgate.standin.azure.device_link import MethodResult
+from taktgate.standin.azure.edgeagent.deployment.status import (
+    SUCCESSFUL,
+    refused,
+)
 from taktgate.standin.azure.edgeagent.manifest import (
-    SCHEMA_VERSIONS,
     WantedModule,
     WantedStatus,
-    parse_modules,
+    parse_deployment,
 )
+from taktgate.standin.azure.edgeagent.report import AGENT_VERSION, SCHEMA_VERSION
 from taktgate.standin.azure.errors import ManifestError
 from taktgate.standin.azure.fleet.behaviour import Desired, Effects, Elapsed, Event, Run, Waits
 from taktgate.standin.azure.fleet.pace import Pace
 from taktgate.standin.azure.json_types import JsonObject
-
-RUNTIME_VERSION = "1.6.1"
-OK, BAD_CONFIGURATION, BAD_SCHEMA, EMPTY = 200, 400, 412, 417
-"""`lastDesiredStatus.code`: Azure/iotedge edge-agent DeploymentStatus."""
 
 
 class LightEdgeAgent:
@@ -29,7 +29,7 @@ class LightEdgeAgent:
         self._running: dict[str, WantedModule] = {}
         self._next: tuple[JsonObject, int] = ({}, 0)
         self._applied: tuple[JsonObject, int] | None = None
-        self._status = (OK, "")
+        self._status = SUCCESSFUL
 
     def resume(self, reported: JsonObject) -> Effects:
         """Start; nothing runs yet."""
@@ -53,7 +53,8 @@ class LightEdgeAgent:
             return MethodResult(status=400, payload={"message": message}), ()
         module = payload.get("id") if isinstance(payload, dict) else None
         if module not in self._running:
-            return MethodResult(status=404, payload={"message": "no such module"}), ()
+            message = f"Module {module} not found in the current environment"
+            return MethodResult(status=500, payload={"message": message}), ()
         names = self._running_names()
         effects = (Run(modules=names - {module}), Run(modules=names))
         return MethodResult(status=200, payload=None), effects
@@ -63,15 +64,14 @@ class LightEdgeAgent:
         if self._applied is None:
             return {}
         document, version = self._applied
-        code, description = self._status
         return {
-            "schemaVersion": "1.1",
-            "version": {"version": RUNTIME_VERSION},
+            "schemaVersion": SCHEMA_VERSION,
+            "version": {"version": AGENT_VERSION},
             "lastDesiredVersion": version,
-            "lastDesiredStatus": {"code": code, "description": description},
+            "lastDesiredStatus": self._status.to_wire(),
             "runtime": {
                 "type": "docker",
-                "platform": {"os": "linux", "architecture": "x86_64", "version": RUNTIME_VERSION},
+                "platform": {"os": "linux", "architecture": "x86_64", "version": AGENT_VERSION},
             },
             "systemModules": {
                 name: _system_module(document, name) for name in ("edgeAgent", "edgeHub")
@@ -81,11 +81,12 @@ class LightEdgeAgent:
 
     def _take(self, document: JsonObject, version: int) -> Effects:
         self._next = (document, version)
-        status, wanted = _read(document)
-        if status[0] != OK:
-            self._status, self._applied = status, self._next
+        try:
+            modules = parse_deployment(document).modules
+        except ManifestError as error:
+            self._status, self._applied = refused(error), self._next
             return ()
-        self._wanted = wanted
+        self._wanted = wanted = {each.spec.name: each for each in modules}
         if wanted == self._running:
             self._waits.forget()
             return self._run()
@@ -93,26 +94,13 @@ class LightEdgeAgent:
 
     def _run(self) -> Effects:
         self._running = dict(self._wanted)
-        self._status, self._applied = (OK, ""), self._next
+        self._status, self._applied = SUCCESSFUL, self._next
         return (Run(modules=self._running_names()),)
 
     def _running_names(self) -> frozenset[str]:
         return frozenset(
             name for name, wanted in self._running.items() if wanted.status is WantedStatus.RUNNING
         )
-
-
-def _read(document: JsonObject) -> tuple[tuple[int, str], dict[str, WantedModule]]:
-    """Return status and modules of a deployment."""
-    if not document:
-        return (EMPTY, "the configuration is empty"), {}
-    version = document.get("schemaVersion")
-    if version not in SCHEMA_VERSIONS:
-        return (BAD_SCHEMA, f"schemaVersion {version!r}; rule: {sorted(SCHEMA_VERSIONS)}"), {}
-    try:
-        return (OK, ""), {each.spec.name: each for each in parse_modules(document)}
-    except ManifestError as error:
-        return (BAD_CONFIGURATION, str(error)), {}
 
 
 def _module(wanted: WantedModule) -> JsonObject:

@@ -3,7 +3,7 @@
 import functools
 import json
 
-from taktgate.standin.azure.edgehub.config import parse_config
+from taktgate.standin.azure.edgehub.config import config_report, parse_config
 from taktgate.standin.azure.errors import ManifestError, RouteSyntaxError
 from taktgate.standin.azure.fleet.behaviour import Desired, Effects, Event
 from taktgate.standin.azure.json_types import JsonObject
@@ -22,12 +22,8 @@ class LightEdgeHub:
     def on(self, event: Event) -> Effects:
         """Take a configuration."""
         if isinstance(event, Desired) and event.document:
-            code, description = _outcome(json.dumps(event.document, sort_keys=True))
-            self._report = {
-                "schemaVersion": event.document.get("schemaVersion"),
-                "lastDesiredVersion": event.version,
-                "lastDesiredStatus": {"code": code, "description": description},
-            }
+            refusal = _refusal(json.dumps(event.document, sort_keys=True))
+            self._report = config_report(event.document, event.version, refusal)
         return ()
 
     def reported(self) -> JsonObject:
@@ -36,10 +32,10 @@ class LightEdgeHub:
 
 
 @functools.lru_cache(maxsize=64)
-def _outcome(configuration: str) -> tuple[int, str]:
-    """Return status and reason; a fleet gets the same routes a thousand times."""
+def _refusal(configuration: str) -> Exception | None:
+    """Return why a configuration is refused; a fleet gets the same routes a thousand times."""
     try:
         parse_config(json.loads(configuration))
     except (ManifestError, RouteSyntaxError) as error:
-        return 400, str(error)
-    return 200, ""
+        return error.with_traceback(None)
+    return None
