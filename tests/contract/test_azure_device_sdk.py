@@ -4,6 +4,7 @@ import asyncio
 import json
 import queue
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,38 @@ def test_newer_connection_of_a_module_drops_the_older(client_of: Connect) -> Non
     newer = client_of("judge")
     assert dropped.wait(TIMEOUT_S)
     newer.send_message_to_output(message("still here"), "telemetry")
+
+
+@pytest.mark.azure(
+    "IoT Hub",
+    "A module's connectionState follows its connection to edgeHub and the device's line to the hub",
+    source="learn.microsoft.com/azure/iot-edge/troubleshoot-common-errors",
+)
+def test_connection_state_follows_module_and_line(
+    world: CloudThread, device: LocalDevice, client_of: Connect
+) -> None:
+    def states() -> dict[str, str]:
+        names = ("judge", "$edgeAgent", "$edgeHub")
+        identities = [world.call(world.cloud.hub.identity, DEVICE, name) for name in names]
+        return {
+            each.module_id or "": each.twin_document()["connectionState"] for each in identities
+        }
+
+    client = client_of("judge")
+    assert set(states().values()) == {"Connected"}
+    world.call(device.set_online, False)
+    assert set(states().values()) == {"Disconnected"}
+    world.call(device.set_online, True)
+    assert set(states().values()) == {"Connected"}
+    client.disconnect()
+    deadline_s = time.monotonic() + TIMEOUT_S
+    while states()["judge"] != "Disconnected" and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    assert states() == {
+        "judge": "Disconnected",
+        "$edgeAgent": "Connected",
+        "$edgeHub": "Connected",
+    }
 
 
 def test_wrong_signature_is_refused(

@@ -116,6 +116,7 @@ class FakeRuntime:
 class FakeIdentities:
     def __init__(self) -> None:
         self.open: set[str] = set()
+        self.released: list[str] = []
 
     async def environment(self, module: str) -> dict[str, str]:
         self.open.add(module)
@@ -123,6 +124,9 @@ class FakeIdentities:
 
     async def close(self, module: str) -> None:
         self.open.discard(module)
+
+    def release(self, module: str) -> None:
+        self.released.append(module)
 
 
 class AgentBench:

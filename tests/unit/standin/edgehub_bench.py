@@ -134,6 +134,12 @@ class FakeHub:
     def ensure_module(self, device: str, module: str) -> None:
         return None
 
+    def release_module(self, device: str, module: str) -> None:
+        return None
+
+    def set_connected(self, device: str, module: str, connected: bool) -> None:
+        return None
+
     def twin_properties(self, device: str, module: str) -> TwinProperties:
         return TwinProperties(
             desired=dict(self.desired.get(module, {})),

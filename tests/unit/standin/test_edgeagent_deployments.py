@@ -375,3 +375,22 @@ def test_only_a_field_that_matters_makes_a_module_anew(
         assert ("create a" in bench.runtime.done) is makes_anew
 
     run(tmp_path, job)
+
+
+@pytest.mark.azure(
+    "edgeAgent",
+    "The identity of a module that the deployment lists no more is given back, at a stop it is not",
+    source="Azure/iotedge edge-agent/src/Microsoft.Azure.Devices.Edge.Agent.IoTHub/"
+    "ModuleIdentityLifecycleManager.cs",
+)
+def test_module_that_is_listed_no_more_gives_its_identity_back(tmp_path: Path) -> None:
+    async def job(bench: AgentBench) -> None:
+        bench.deploy({**GOOD, "b": wanted("b:1")})
+        await bench.settle()
+        bench.deploy(GOOD)
+        await bench.settle()
+        assert bench.identities.released == ["b"]
+        await bench.agent.stop()
+        assert bench.identities.released == ["b"]
+
+    run(tmp_path, job)

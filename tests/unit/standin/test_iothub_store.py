@@ -4,11 +4,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.standin.iothub_bench import BASE, LAYER, add_stations, deployment
 
-from taktgate.standin.azure.errors import HubStoreError
+from taktgate.standin.azure.errors import HubRequestError, HubStoreError
 from taktgate.standin.azure.iothub.hub import IotHub
 from taktgate.standin.azure.iothub.policies import PolicyKeys
 from taktgate.standin.azure.iothub.store import HubStore
@@ -134,3 +135,39 @@ def test_broken_row_is_refused_with_the_file_named(tmp_path: Path) -> None:
         store._database.execute("UPDATE identities SET document = '{}'")
     with pytest.raises(HubStoreError, match=r"hub\.sqlite"):
         reopened(path)
+
+
+class FullStore(HubStore):
+    """A store whose disk is full for a while."""
+
+    is_full = False
+
+    def save(self, **content: Any) -> None:
+        if self.is_full:
+            raise HubStoreError("database or disk is full")
+        super().save(**content)
+
+
+def test_change_that_finds_no_room_is_500_and_stored_with_the_next(tmp_path: Path) -> None:
+    store = FullStore(tmp_path / "hub.sqlite")
+    hub = IotHub(store=store)
+    hub.put_device("a", {})
+    store.is_full = True
+    with pytest.raises(HubRequestError) as refused:
+        hub.change_twin("a", None, {"tags": {"ring": "canary"}})
+    assert refused.value.status == 500
+    store.is_full = False
+    hub.put_device("b", {})
+    after = reopened(tmp_path / "hub.sqlite")
+    assert after.identity("a").tags == {"ring": "canary"}
+
+
+def test_only_an_identity_of_the_runtime_is_given_back(tmp_path: Path) -> None:
+    hub = IotHub(store=HubStore(tmp_path / "hub.sqlite"))
+    hub.put_device("a", {"capabilities": {"iotEdge": True}})
+    hub.ensure_module("a", "runtimes")
+    hub.put_module("a", "somebodys", {})
+    for module in ("runtimes", "somebodys", "nobodys"):
+        hub.release_module("a", module)
+    after = reopened(tmp_path / "hub.sqlite")
+    assert set(after.registry.device("a").modules) == {"$edgeAgent", "$edgeHub", "somebodys"}

@@ -5,6 +5,7 @@ module that connects to the hub by MQTT has a line of its own, which goes before
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -94,6 +95,12 @@ class HubSide(Protocol):
     def ensure_module(self, device: str, module: str) -> None:
         """Create the module identity if it does not exist."""
 
+    def release_module(self, device: str, module: str) -> None:
+        """Delete the module identity if the device's runtime owns it."""
+
+    def set_connected(self, device: str, module: str, connected: bool) -> None:
+        """Note whether the module is connected. Raises HubRequestError when it does not exist."""
+
     def twin_properties(self, device: str, module: str) -> TwinProperties:
         """Return the module's twin."""
 
@@ -114,6 +121,7 @@ class DeviceLink:
         self._desired_listeners: list[DesiredListener] = []
         self._online_listeners: list[OnlineListener] = []
         self._method_target: MethodTarget | None = None
+        self._here: set[str] = set()
         self._lines: dict[str, DirectLine] = {}
         self._lines_changed = asyncio.Event()
 
@@ -133,10 +141,20 @@ class DeviceLink:
             self.is_online = online
             for listener in list(self._online_listeners):
                 listener(online)
+            for module in self._here:
+                self._tell_whether_here(module)
             if online:
                 self.line_changed()
             else:
                 self.cut()
+
+    def set_here(self, module: str, is_here: bool) -> None:
+        """Note whether a module of the device is there: the hub says so while the line holds."""
+        if is_here:
+            self._here.add(module)
+        else:
+            self._here.discard(module)
+        self._tell_whether_here(module)
 
     def attach(self, module: str, line: DirectLine) -> None:
         """Let *module* be reached by *line* from now on."""
@@ -208,6 +226,11 @@ class DeviceLink:
         """Create a module identity if it does not exist."""
         self._hub.ensure_module(self.device, module)
 
+    def release_module(self, module: str) -> None:
+        """Delete a module identity that the device's runtime has made; offline it stays."""
+        if self.is_online:
+            self._hub.release_module(self.device, module)
+
     def twin_properties(self, module: str) -> TwinProperties:
         """Return a module's twin from the hub.
 
@@ -234,6 +257,10 @@ class DeviceLink:
         """
         self._require_online()
         self._hub.take_telemetry(telemetry)
+
+    def _tell_whether_here(self, module: str) -> None:
+        with contextlib.suppress(HubRequestError):  # its identity may be gone already
+            self._hub.set_connected(self.device, module, self.is_online and module in self._here)
 
     def _require_online(self) -> None:
         if not self.is_online:

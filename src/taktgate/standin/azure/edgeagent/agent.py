@@ -150,6 +150,7 @@ class EdgeAgent:
         self.journal.inform(f"Version - {AGENT_VERSION}")
         self._started_at = self._clock.utc()
         self._is_up = True
+        self._link.set_here(OWN_MODULE, True)
         self._source.restore()
         if self._source.good is not None:
             self._set.remember(self._source.good.deployment)
@@ -173,6 +174,7 @@ class EdgeAgent:
         await self._set.stop()
         if was_up:
             self._reporter.report(last_words)
+        self._link.set_here(OWN_MODULE, False)
         await self.runtime.close()
 
     async def invoke(self, name: str, payload: Any) -> MethodResult:

@@ -50,6 +50,9 @@ class ModuleIdentities(Protocol):
     async def close(self, module: str) -> None:
         """Close the module's workload API."""
 
+    def release(self, module: str) -> None:
+        """Give the module's identity back: the deployment lists it no more."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleSetSettings:
@@ -178,6 +181,7 @@ class ModuleSet:
     async def _do(self, step: Step) -> None:
         if step.action is Action.REMOVE:
             await self._remove(step.module)
+            self._identities.release(step.module)
             return
         assert step.wanted is not None
         if step.action is Action.PREPARE:

@@ -66,6 +66,8 @@ class Clients:
     metrics: EdgeHubMetrics
     quirks: QuirkBoard
     clock: Clock
+    on_presence: Callable[[str, bool], object]
+    """Called with a module and whether it is connected."""
     _connections: set[Connection] = field(default_factory=set)
     _credentials: dict[str, tuple[Connection, Credentials]] = field(default_factory=dict)
     _timer: Timer | None = None
@@ -134,6 +136,7 @@ class Clients:
         self.metrics.connected(module)
         connection.send(codec.ConnAck(code=codec.ACCEPTED, session_present=is_known))
         session.connected()
+        self.on_presence(module, True)
         return module
 
     def packet(self, connection: Connection, module: str, packet: codec.Packet) -> None:
@@ -158,7 +161,9 @@ class Clients:
         self._connections.discard(connection)
         if module is None:
             return
-        self.session(module).detach(connection)
+        session = self.session(module)
+        session.detach(connection)
+        self.on_presence(module, session.is_connected)
         self.metrics.disconnected(module)
         if self._credentials.get(module, (None,))[0] is connection:
             del self._credentials[module]

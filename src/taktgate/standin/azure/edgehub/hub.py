@@ -131,6 +131,7 @@ class EdgeHub:
             return
         self._run = self._new_run()
         self._is_running = True
+        self._link.set_here(OWN_MODULE, True)
         self._apply_config()
         if self._tls is not None:
             try:
@@ -147,6 +148,7 @@ class EdgeHub:
             await self._end_listening()
             await self._run.stop()
             self._is_running = False
+            self._link.set_here(OWN_MODULE, False)
             self._database.close()
             log.info("edgeHub stopped", extra={"device": self.device})
 
@@ -156,6 +158,7 @@ class EdgeHub:
             await self._run.kill()
             await self._end_listening()
             self._is_running = False
+            self._link.set_here(OWN_MODULE, False)
             self._database.abandon()
 
     def change_certificate(self, tls: ssl.SSLContext) -> None:

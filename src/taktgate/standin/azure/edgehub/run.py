@@ -92,6 +92,7 @@ class EdgeHubRun:
             metrics=self.metrics,
             quirks=quirks,
             clock=clock,
+            on_presence=link.set_here,
         )
         self.metrics.queues = lambda: self.store.queues
         self.metrics.connected_clients = lambda: len(self.clients.connected)

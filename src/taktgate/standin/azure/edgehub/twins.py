@@ -203,6 +203,6 @@ class TwinStore:
 
     def _save(self, module: str, copy: _Copy) -> None:
         self._database.write(
-            "INSERT INTO twin VALUES (?, ?) ON CONFLICT (module) DO UPDATE SET document = ?2",
+            "REPLACE INTO twin VALUES (?, ?)",
             (module, json.dumps(asdict(copy), separators=(",", ":"))),
         )

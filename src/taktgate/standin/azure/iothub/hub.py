@@ -1,6 +1,7 @@
 """IoT Hub without I/O: identities, twins, deployments, queries and direct methods."""
 
 import base64
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ from taktgate.standin.azure.device_link import (
     Telemetry,
     TwinProperties,
 )
-from taktgate.standin.azure.errors import HubRequestError, ManifestError
+from taktgate.standin.azure.errors import HubRequestError, HubStoreError, ManifestError
 from taktgate.standin.azure.iothub import bodies, device_management, direct_methods, twin_limits
 from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
 from taktgate.standin.azure.iothub.configurations import (
@@ -28,13 +29,15 @@ from taktgate.standin.azure.iothub.evaluation_schedule import EvaluationSchedule
 from taktgate.standin.azure.iothub.identities import SYSTEM_MODULES, DeviceRecord, Identity
 from taktgate.standin.azure.iothub.policies import AccessPolicies, PolicyKeys
 from taktgate.standin.azure.iothub.queries import Queries
-from taktgate.standin.azure.iothub.registry import Registry
+from taktgate.standin.azure.iothub.registry import RUNTIME_OWNER, Registry
 from taktgate.standin.azure.iothub.store import HubStore
 from taktgate.standin.azure.iothub.twin_changes import TwinChange, change_of, limits_answered
 from taktgate.standin.azure.iothub.twin_sections import timestamp
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard, System
+
+log = logging.getLogger(__name__)
 
 TELEMETRY_KEPT = 100_000
 
@@ -280,6 +283,16 @@ class IotHub:
         self.registry.ensure_module(device, module)
         self._commit()
 
+    def release_module(self, device: str, module: str) -> None:
+        """Delete a module identity that the device's runtime owns; one of somebody else stays.
+
+        edgeAgent does so with a module that its deployment lists no more (Azure/iotedge edge-agent,
+        ModuleIdentityLifecycleManager).
+        """
+        identity = self.registry.find(device, module)
+        if identity is not None and identity.managed_by == RUNTIME_OWNER:
+            self.delete_module(device, module)
+
     def twin_properties(self, device: str, module: str | None) -> TwinProperties:
         """Return the twin of a module, or of the device itself (None).
 
@@ -392,4 +405,13 @@ class IotHub:
                 (each, None if each.module_id else self.registry.device(each.device_id).targets)
                 for each in changed.values()
             )
-            self._store.save(changed=rows, removed=removed)
+            try:
+                self._store.save(changed=rows, removed=removed)
+            except HubStoreError as error:
+                # Not lost: it goes into the store with the next change that finds room.
+                self.registry.changed = {**changed, **self.registry.changed}
+                self.registry.removed |= removed
+                log.error("hub cannot store a change", extra={"reason": str(error)})
+                raise HubRequestError(
+                    500, "ServerError", "The change could not be stored"
+                ) from error

@@ -97,7 +97,21 @@ class HubStore:
         changed: Iterable[tuple[Identity, TargetSet | None]] = (),
         removed: Iterable[tuple[str, str | None]] = (),
     ) -> None:
-        """Write identities (a device's with what its deployments gave it) and removals."""
+        """Write identities (a device's with what its deployments gave it) and removals.
+
+        Raises:
+            HubStoreError: There is no room; nothing was written.
+        """
+        try:
+            self._save(changed, removed)
+        except sqlite3.OperationalError as error:
+            raise HubStoreError(f"{self.path}: {error}") from error
+
+    def _save(
+        self,
+        changed: Iterable[tuple[Identity, TargetSet | None]],
+        removed: Iterable[tuple[str, str | None]],
+    ) -> None:
         with _Transaction(self._database):
             self._database.executemany(
                 "DELETE FROM identities WHERE device = ? AND module = ?",

@@ -259,6 +259,12 @@ class _Hub:
     def ensure_module(self, device: str, module: str) -> None:
         return None
 
+    def release_module(self, device: str, module: str) -> None:
+        return None
+
+    def set_connected(self, device: str, module: str, connected: bool) -> None:
+        return None
+
     def twin_properties(self, device: str, module: str) -> TwinProperties:
         desired = _edgehub_desired() if module == "$edgeHub" else {}
         return TwinProperties(desired=desired, desired_version=1, reported={}, reported_version=1)

@@ -177,6 +177,10 @@ class LocalDevice:
         if workload is not None:
             await workload.stop()
 
+    def release(self, module: str) -> None:
+        """Give a module's identity back to the hub."""
+        self.link.release_module(module)
+
     async def invoke(self, module: str, call: MethodRequest) -> MethodResult:
         """Call a direct method of a module or of edgeAgent.
 
