@@ -150,11 +150,11 @@ def test_message_that_its_condition_refuses_goes_nowhere(client_of: Connect) -> 
 )
 def test_upstream_route_leads_to_the_hub(world: CloudThread, client_of: Connect) -> None:
     client_of("judge").send_message_to_output(message('{"t": 21}'), "telemetry")
-    wait_until(lambda: world.cloud.hub.telemetry)
+    feed = world.cloud.directory / "telemetry.jsonl"
+    wait_until(lambda: feed.exists() and feed.read_text().endswith("\n"))
     telemetry = world.cloud.hub.telemetry[-1]
     assert (telemetry.device, telemetry.module, telemetry.output) == (DEVICE, "judge", "telemetry")
-    lines = (world.cloud.directory / "telemetry.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["body"] == '{"t": 21}'
+    assert json.loads(feed.read_text().splitlines()[-1])["body"] == '{"t": 21}'
 
 
 def test_twin_is_read_patched_and_reported(world: CloudThread, client_of: Connect) -> None:
