@@ -21,7 +21,6 @@ from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.errors import MqttProtocolError
 from taktgate.standin.azure.loopback import free_loopback_network
 from taktgate.standin.azure.mqtt import codec
-from taktgate.standin.azure.mqtt.connection import MQTT_PORT
 from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.world.cloud import HUB_HOSTNAME, LocalCloud
 
@@ -220,7 +219,7 @@ def _decoded(chunks: tuple[bytes, ...]) -> list[codec.Packet] | None:
 async def open_mqtt() -> AsyncIterator[MqttTarget]:
     """Open the target on a cloud of its own."""
     network = free_loopback_network()
-    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder, _protocol_factories() as factories:
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         async with LocalCloud(Path(folder), address=network.address(1), hub_port=0) as cloud:
             images = ProcessImages(commands={})
             gateway = network.address(2)
@@ -232,31 +231,13 @@ async def open_mqtt() -> AsyncIterator[MqttTarget]:
                 device.link.ensure_module(module)
                 connects[module] = _connect(module, device.link.module_key(module))
             with _counted_warnings() as warnings:
-                yield MqttTarget(factories[gateway, MQTT_PORT], connects, warnings)
+                yield MqttTarget(device.edgehub.new_connection, connects, warnings)
 
 
 def _connect(module: str, key: bytes | None) -> bytes:
     if key is None:
         raise ValueError(f"module {module} has no key")
     return codec.encode(sign_in(HUB_HOSTNAME, f"{DEVICE}/{module}", key=key, lifetime_s=86_400))
-
-
-@contextmanager
-def _protocol_factories() -> Iterator[dict[tuple[str, int], Any]]:
-    """Collect what this loop's servers make connections with, by address and port."""
-    loop: Any = asyncio.get_running_loop()
-    factories: dict[tuple[str, int], Any] = {}
-    create_server = loop.create_server
-
-    async def collecting(factory: Any, host: Any = None, port: Any = None, **options: Any) -> Any:
-        factories[host, port] = factory
-        return await create_server(factory, host, port, **options)
-
-    loop.create_server = collecting
-    try:
-        yield factories
-    finally:
-        del loop.create_server
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """edgeHub of one device: what listens, what outlives a restart, and `$edgeHub`'s configuration."""
 
-import asyncio
 import logging
 import ssl
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from taktgate.standin.azure.http_serving import as_port_in_use
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.mqtt.connection import MQTT_PORT, Connection
+from taktgate.standin.azure.mqtt.tls import TlsServer
 from taktgate.standin.azure.quirks import QuirkBoard, System
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class EdgeHub:
         self._clock = clock or WorldClock()
         self.quirks = quirks or QuirkBoard(System.EDGEHUB)
         self._database = Database(store_file)
-        self._server: asyncio.Server | None = None
+        self._server: TlsServer | None = None
         self._periods = TwinPeriods(pull_s=self._pull_period_s)
         self.twins = TwinStore(
             link,
@@ -210,13 +210,10 @@ class EdgeHub:
     async def _listen(self, tls: ssl.SSLContext) -> None:
         settings = self._run.settings
         try:
-            self._server = await asyncio.get_running_loop().create_server(
-                self._run.clients.new_connection,
-                self._address,
-                MQTT_PORT,
-                ssl=tls,
-                ssl_handshake_timeout=settings.connect_timeout_s,
+            self._server = TlsServer(
+                tls, self.new_connection, handshake_timeout_s=settings.connect_timeout_s
             )
+            await self._server.start(self._address, MQTT_PORT)
         except OSError as error:
             rule = "modules reach edgeHub on 8883 of their gateway; the SDK fixes the number"
             raise as_port_in_use(error, self._address, MQTT_PORT, rule) from error
@@ -227,12 +224,10 @@ class EdgeHub:
     async def _end_listening(self) -> None:
         server, self._server = self._server, None
         if server is not None:
-            server.close()
+            await server.stop()
         self._run.clients.stop()
         await self._method_server.stop()
         await self._metrics_server.stop()
-        if server is not None:
-            await server.wait_closed()
 
     def _settings_of_deployment(self) -> EdgeHubSettings:
         desired = self.twins.document(EDGE_AGENT)["desired"]
