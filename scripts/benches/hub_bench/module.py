@@ -12,6 +12,7 @@ import struct
 import sys
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from typing import Any
 
@@ -49,7 +50,7 @@ class Inbox:
             return arrivals
 
 
-class ModuleWords:
+class ModuleWords(ABC):
     """What the bench may ask a module; `_SyncModule` and `_AsyncioModule` are its two clients."""
 
     def __init__(self) -> None:
@@ -68,17 +69,21 @@ class ModuleWords:
         """Return *count* arrivals as number, due and arrival time."""
         return self._inbox.take(count)
 
+    @abstractmethod
     def _connect(self) -> None:
-        raise NotImplementedError
+        """Make the client and connect it."""
 
+    @abstractmethod
     def _handler(self) -> Any:
-        raise NotImplementedError
+        """Return what takes messages in."""
 
+    @abstractmethod
     def _relay_handler(self) -> Any:
-        raise NotImplementedError
+        """Return what sends each message on."""
 
+    @abstractmethod
     def _method_handler(self) -> Any:
-        raise NotImplementedError
+        """Return what answers methods."""
 
 
 class SyncModule(ModuleWords):

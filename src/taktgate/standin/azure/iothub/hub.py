@@ -1,7 +1,6 @@
 """IoT Hub without I/O: identities, twins, deployments, queries and direct methods."""
 
 import base64
-import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -15,9 +14,10 @@ from taktgate.standin.azure.device_link import (
     Telemetry,
     TwinProperties,
 )
-from taktgate.standin.azure.errors import HubRequestError, HubStoreError, ManifestError
+from taktgate.standin.azure.errors import HubRequestError, ManifestError
 from taktgate.standin.azure.iothub import bodies, device_management, direct_methods, twin_limits
 from taktgate.standin.azure.iothub.bodies import DeviceBody, ModuleBody, TwinBody
+from taktgate.standin.azure.iothub.commit import commit
 from taktgate.standin.azure.iothub.configurations import (
     MAX_DEPLOYMENTS,
     Configuration,
@@ -36,8 +36,6 @@ from taktgate.standin.azure.iothub.twin_sections import timestamp
 from taktgate.standin.azure.json_types import JsonObject
 from taktgate.standin.azure.method_calls import MethodRequest
 from taktgate.standin.azure.quirks import QuirkBoard, System
-
-log = logging.getLogger(__name__)
 
 TELEMETRY_KEPT = 100_000
 
@@ -398,20 +396,4 @@ class IotHub:
 
     def _commit(self) -> None:
         """Write what has changed since the last time into the store, if there is one."""
-        changed, removed = self.registry.changed, self.registry.removed
-        self.registry.changed, self.registry.removed = {}, set()
-        if self._store is not None and (changed or removed):
-            rows = (
-                (each, None if each.module_id else self.registry.device(each.device_id).targets)
-                for each in changed.values()
-            )
-            try:
-                self._store.save(changed=rows, removed=removed)
-            except HubStoreError as error:
-                # Not lost: it goes into the store with the next change that finds room.
-                self.registry.changed = {**changed, **self.registry.changed}
-                self.registry.removed |= removed
-                log.error("hub cannot store a change", extra={"reason": str(error)})
-                raise HubRequestError(
-                    500, "ServerError", "The change could not be stored"
-                ) from error
+        commit(self.registry, self._store)

@@ -7,6 +7,7 @@ If-Match updates only; both replace the whole identity, so one without keys make
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeAlias
 
 from taktgate.standin.azure.clock import Clock
 from taktgate.standin.azure.errors import HubRequestError
@@ -26,6 +27,9 @@ MAX_MODULES = 50
 """Modules of a device (learn.microsoft.com/azure/iot-hub/iot-hub-devguide-quotas-throttling)."""
 SYSTEM_OWNER, RUNTIME_OWNER = "iotEdge", "IotEdge"
 """Who manages `$edgeAgent` and `$edgeHub`, and who the modules that edgeAgent makes."""
+Changed: TypeAlias = dict[tuple[str, str | None], Identity]
+"""Identities by device and module."""
+Removed: TypeAlias = set[tuple[str, str | None]]
 
 
 class Registry:
@@ -35,8 +39,19 @@ class Registry:
         self._clock = clock
         self._devices: dict[str, DeviceRecord] = {}
         self._made = 0
-        self.changed: dict[tuple[str, str | None], Identity] = {}
-        self.removed: set[tuple[str, str | None]] = set()
+        self.changed: Changed = {}
+        self.removed: Removed = set()
+
+    def take_changes(self) -> tuple[Changed, Removed]:
+        """Return what has changed and what was removed since the last call."""
+        changes = self.changed, self.removed
+        self.changed, self.removed = {}, set()
+        return changes
+
+    def put_changes_back(self, changed: Changed, removed: Removed) -> None:
+        """Have changes that could not be stored among the next ones."""
+        self.changed = {**changed, **self.changed}
+        self.removed |= removed
 
     def devices(self) -> list[DeviceRecord]:
         """Return all devices, oldest first."""

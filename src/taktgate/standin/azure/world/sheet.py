@@ -18,6 +18,8 @@ class SheetDevice:
     name: str
     gateway: str
     metrics_url: str | None
+    methods_refusal: str | None
+    """Why its modules cannot call each other's methods, if they cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +67,7 @@ def make_sheet(
                 name=device.name,
                 gateway=device.place.gateway,
                 metrics_url=device.metrics_url,
+                methods_refusal=device.edgehub.methods_refusal,
             )
             for device in cloud.devices.values()
         ),
@@ -88,6 +91,8 @@ def _lines(sheet: WorldSheet) -> Iterator[str]:
     for device in sheet.devices:
         metrics = f"  metrics {device.metrics_url}" if device.metrics_url else ""
         yield f"device            {device.name}  gateway {device.gateway}:8883{metrics}"
+        if device.methods_refusal:
+            yield f"                  no methods from module to module: {device.methods_refusal}"
     if sheet.devices:
         yield f"workload sockets  {sheet.workload_sockets}/<device>.<module>"
     if sheet.light_devices:
