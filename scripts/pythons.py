@@ -103,8 +103,8 @@ def run_on(version: str, python: Path) -> Outcome:
 
 def _outcome(version: str, full: str, report: Path, exit_code: int) -> Outcome:
     text = report.read_text(encoding="utf-8")
-    # The file was written by our own pytest a moment ago.
-    suite = ElementTree.fromstring(text).find("testsuite") if text else None  # noqa: S314
+    root = ElementTree.fromstring(text) if text else None  # noqa: S314 - our own pytest wrote it
+    suite = None if root is None else root.find("testsuite")
     counts = {} if suite is None else suite.attrib
     return Outcome(
         version=version,

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from tests.unit.standin.iothub_bench import (
 )
 
 from taktgate.standin.azure import sas
+from taktgate.standin.azure.clock import WorldClock
 from taktgate.standin.azure.iothub.hub import IotHub
 
 ERRORS = "learn.microsoft.com/azure/iot-hub/troubleshoot-error-codes"
@@ -277,6 +279,15 @@ def test_throttling_strikes_as_often_as_it_was_told(hub: IotHub) -> None:
     assert first.headers["Retry-After"] == "10"
     assert first.message.endswith("Operation type: RegistryRead")
     assert second.message.endswith("Operation type: TwinReads")
+
+
+def test_slow_hub_takes_the_walls_seconds_however_fast_the_world_is() -> None:
+    hub = IotHub(clock=WorldClock(speed=1000))
+    hub.put_device("d", {})
+    hub.quirks.turn_on("slow-hub", 0.2)
+    began_s = time.monotonic()
+    assert ask_once(hub, DEVICE).status == 200
+    assert time.monotonic() - began_s >= 0.2
 
 
 @pytest.mark.azure(

@@ -85,16 +85,16 @@ def _seen_once(state: Plc) -> bool:
     return state.watchdog_age != NEVER
 
 
-def _reject_once(part: PartOnLine, view: ResultSlot, *, is_last_look: bool) -> PartOnLine:
-    return _reject(part, view, is_last_look=is_last_look)._replace(is_rejected=False)
+def _reject_once(part: PartOnLine, *, is_last_look: bool) -> PartOnLine:
+    return _reject(part, is_last_look=is_last_look)._replace(is_rejected=False)
 
 
-def _first_word_counts(part: PartOnLine, view: ResultSlot, *, is_last_look: bool) -> PartOnLine:
-    return part if part.is_accepted else _reject(part, view, is_last_look=is_last_look)
+def _first_word_counts(part: PartOnLine, *, is_last_look: bool) -> PartOnLine:
+    return part if part.is_accepted else _reject(part, is_last_look=is_last_look)
 
 
-def _not_the_last_look(part: PartOnLine, view: ResultSlot, *, is_last_look: bool) -> PartOnLine:
-    return part if is_last_look else _reject(part, view, is_last_look=is_last_look)
+def _not_the_last_look(part: PartOnLine, *, is_last_look: bool) -> PartOnLine:
+    return part if is_last_look else _reject(part, is_last_look=is_last_look)
 
 
 def _acknowledge_late(part: PartOnLine, state: Plc) -> tuple[PartOnLine, int]:

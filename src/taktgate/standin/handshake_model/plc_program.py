@@ -127,7 +127,7 @@ def watch_part(part: PartOnLine, plc: Plc, presets: Presets, *, comm_ok: bool) -
         return part
     is_whole, is_pass = is_result_for(view, part.trigger_id), is_pass_result(view)
     if is_whole and not is_pass:
-        part = reject(part, view, is_last_look=is_done)
+        part = reject(part, is_last_look=is_done)
     rung = accepts(
         view,
         part_id=part.trigger_id,
@@ -147,8 +147,8 @@ def accept(part: PartOnLine, slot: Slot) -> PartOnLine:
     return part._replace(is_accepted=True, by=slot.whole)
 
 
-def reject(part: PartOnLine, view: ResultSlot, *, is_last_look: bool) -> PartOnLine:
-    """Latch Rejected for good, also in the scan in which the timer is found done."""
+def reject(part: PartOnLine, *, is_last_look: bool) -> PartOnLine:
+    """Latch Rejected for good, also in the last scan that looks (what a wrong program may not)."""
     return part._replace(is_rejected=True, is_accepted=False)
 
 
