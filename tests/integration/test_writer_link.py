@@ -166,7 +166,7 @@ def with_score_as_dint(tag: Tag) -> Tag:
         replace(member, type=CipType.DINT) if member.name == "Score" else member
         for member in tag.udt.members
     )
-    return replace(tag, udt=replace(tag.udt, members=members))
+    return replace(tag, type=replace(tag.udt, members=members))
 
 
 @pytest.mark.parametrize(

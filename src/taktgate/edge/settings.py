@@ -27,6 +27,12 @@ class PlcSettings(BaseModel):
     reply_timeout_ms: Annotated[int, Field(ge=20, le=1000)] = 100
     write_reserve_ms: Annotated[int, Field(ge=1, le=1000)] = 20
     """How long before the station deadline the writer answers for a silent judge."""
+    profile: Literal["udt", "flat"] = "udt"
+    """`flat` for controllers without user-defined types: the same members as atomic tags."""
+    backend: Literal["pycomm3", "cached"] = "pycomm3"
+    """`cached` patches packets that were built once: less work per exchange, less jitter."""
+    read_back: bool = False
+    """Read each result slot again after it was written: one more exchange per verdict."""
 
 
 class CameraSettings(BaseModel):

@@ -4,7 +4,8 @@ PlcError
 ├── LinkError                    the link to the controller does not work: reopen it
 │   ├── LinkRefusedError         the controller could not be reached or said no
 │   ├── LinkDeadError            an exchange ended in doubt: its outcome is unknown
-│   └── ContractMismatchError    the controller's tags are not those of docs/plc-tags.md
+│   ├── ContractMismatchError    the controller's tags are not those of docs/plc-tags.md
+│   └── ContractChangedError     the controller is not as it was when its tags were checked
 ├── ForeignWriterError           somebody else writes our tags: stop writing
 └── IllegalTransitionError       a part was asked to do what its state forbids: our bug
 """
@@ -35,6 +36,14 @@ class ContractMismatchError(LinkError):
         self.tag = tag
         self.member = member
         self.rule = rule
+
+
+class ContractChangedError(LinkError):
+    """The controller is not as it was when its tags were checked: check them again, whole."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has changed since the tags were checked")
+        self.what = what
 
 
 class ForeignWriterError(PlcError):

@@ -11,17 +11,17 @@ from typing import Any, Final, TypeVar
 
 from pycomm3 import LogixDriver
 
-from taktgate.plc.encoding import decode_command, encode_result, encode_status
 from taktgate.plc.errors import (
     ContractMismatchError,
     LinkDeadError,
     LinkError,
     LinkRefusedError,
 )
-from taktgate.plc.link import Reading, ResultRecord, StatusEcho, StatusRecord
+from taktgate.plc.link import Reading, ResultRecord, StatusRecord
 from taktgate.plc.safe_socket import SafeSocket
 from taktgate.plc.tag_check import check_tags
-from taktgate.plc.tags import COMMAND_TAG, RESULT_TAG, STATUS_TAG, slot_of
+from taktgate.plc.udt_profile import UdtProfile
+from taktgate.plc.wire import Profile
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,16 +32,16 @@ _OPEN_EXCHANGE_S: Final = 0.5
 _OPEN_LIMIT_S: Final = 10.0
 """A controller with thousands of tags needs seconds; one that never stops answering gets these."""
 _NAMESPACE: Final = "VIS01_"
-_ECHO_TAGS: Final = tuple(
-    f"{STATUS_TAG.name}.{member}" for member in ("BootId", "Heartbeat", "LastSeq")
-)
 
 
 class LogixLink:
     """A `TagLink` to a Logix controller, in this process and this thread."""
 
-    def __init__(self, address: str, *, reply_timeout_s: float) -> None:
+    def __init__(
+        self, address: str, *, reply_timeout_s: float, profile: Profile | None = None
+    ) -> None:
         self._address = address
+        self._profile = profile or UdtProfile()
         self._reply_timeout_s = reply_timeout_s
         self._driver: LogixDriver | None = None
         self._socket: SafeSocket | None = None
@@ -89,11 +89,11 @@ class LogixLink:
         Raises:
             LinkDeadError: no answer that can be trusted came in time.
         """
-        names = (COMMAND_TAG.name, *_ECHO_TAGS) if echo else (COMMAND_TAG.name,)
         driver = self._session()
-        tags = self._call("read", lambda: _checked(driver.read(*names)))
-        command = self._call("decode", lambda: decode_command(tags[0].value))
-        return Reading(command=command, echo=_echo_of(tags[1:]) if echo else None)
+        paths = [read.path for read in self._profile.reads(echo=echo)]
+        tags = self._call("read", lambda: _checked(driver.read(*paths)))
+        values = [tag.value for tag in tags]
+        return self._call("decode", lambda: self._profile.reading(values, echo=echo))
 
     def write(self, results: Sequence[ResultRecord], status: StatusRecord) -> None:
         """Write *results* and *status* in one request (see `TagLink.write`).
@@ -102,14 +102,7 @@ class LogixLink:
             LinkDeadError: the outcome is unknown, or a tag was refused.
         """
         driver = self._session()
-        values = [
-            (f"{RESULT_TAG.name}[{slot_of(record.trigger_id)}]", encode_result(record))
-            for record in results
-        ]
-        if not values:
-            # Never a single-tag write: that path of pycomm3 sends its body twice.
-            values.append((f"{STATUS_TAG.name}.Heartbeat", _dint(status.heartbeat)))
-        values.append((STATUS_TAG.name, encode_status(status)))
+        values = [(one.path, one.data) for one in self._profile.writes(results, status)]
         self._call("write", lambda: _checked(driver.write(*values)))
 
     def close(self, *, abort: bool) -> None:
@@ -158,11 +151,6 @@ def _mismatch(definitions: Any) -> ContractMismatchError | None:
     return None
 
 
-def _echo_of(tags: Sequence[Any]) -> StatusEcho:
-    boot_id, heartbeat, last_seq = (tag.value for tag in tags)
-    return StatusEcho(boot_id=boot_id, heartbeat=heartbeat, last_seq=last_seq)
-
-
 def _translated(what: str, error: Exception) -> LinkError:
     """Return our error for pycomm3's *error*: the deepest cause says what happened."""
     cause: BaseException = error
@@ -184,10 +172,6 @@ def _checked(tags: Any) -> list[Any]:
         if tag.error is not None:
             raise LinkDeadError(f"tag {tag.tag}: {tag.error}")
     return found
-
-
-def _dint(value: int) -> bytes:
-    return value.to_bytes(4, "little", signed=True)
 
 
 def _identity(info: dict[str, Any]) -> dict[str, Any]:

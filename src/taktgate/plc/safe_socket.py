@@ -35,13 +35,22 @@ _UNACKNOWLEDGED_MS: Final = 1000
 class SafeSocket:
     """One TCP connection, strictly request and reply. Same methods as `pycomm3.socket_.Socket`."""
 
-    def __init__(self, *, connect_timeout_s: float, exchange_timeout_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        connect_timeout_s: float,
+        exchange_timeout_s: float,
+        connection: socket.socket | None = None,
+    ) -> None:
+        """Take over *connection* when one is there already; `connect` then has nothing to do."""
         self.exchange_timeout_s = exchange_timeout_s
         """From the start of a send to the last byte of its reply."""
         self.expires_s: float | None = None
         """Monotonic time after which no exchange may go on, whatever its own deadline."""
         self._connect_timeout_s = connect_timeout_s
         self._socket: socket.socket | None = None
+        if connection is not None:
+            self._adopt(connection)
         self._request = b""
         self._deadline_s = 0.0
         self._death = ""
@@ -53,10 +62,14 @@ class SafeSocket:
             LinkRefusedError: nobody answered in time, or the name is unknown.
         """
         self._refuse_if_dead()
+        if self._socket is not None:
+            return
         try:
-            connection = socket.create_connection((host, port), timeout=self._connect_timeout_s)
+            self._adopt(socket.create_connection((host, port), timeout=self._connect_timeout_s))
         except OSError as error:
             raise LinkRefusedError(f"{host}:{port}: {error}") from error
+
+    def _adopt(self, connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

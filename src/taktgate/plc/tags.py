@@ -42,14 +42,31 @@ class Udt:
     members: tuple[Member, ...]
 
 
+DataType = Udt | CipType
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tag:
-    """A controller-scope tag. `written_by` is 'vision' or 'plc'; the other side only reads."""
+    """A controller-scope tag. `written_by` is 'vision' or 'plc'; the other side only reads.
+
+    `dimension` is the number of elements, 0 for a tag that is no array.
+    """
 
     name: str
-    udt: Udt
+    type: DataType
     dimension: int
     written_by: str
+
+    @property
+    def udt(self) -> Udt:
+        """Return the type of a tag that is a structure.
+
+        Raises:
+            TypeError: it is an atomic one.
+        """
+        if not isinstance(self.type, Udt):
+            raise TypeError(f"{self.name} is a {self.type}, no structure")
+        return self.type
 
 
 def _dint(name: str, offset: int, meaning: str) -> Member:
@@ -120,10 +137,10 @@ COMMAND: Final = Udt(
 )
 
 RESULT_TAG: Final = Tag(
-    name="VIS01_Result", udt=RESULT, dimension=RESULT_SLOTS, written_by="vision"
+    name="VIS01_Result", type=RESULT, dimension=RESULT_SLOTS, written_by="vision"
 )
-STATUS_TAG: Final = Tag(name="VIS01_Sts", udt=STATUS, dimension=0, written_by="vision")
-COMMAND_TAG: Final = Tag(name="VIS01_Cmd", udt=COMMAND, dimension=0, written_by="plc")
+STATUS_TAG: Final = Tag(name="VIS01_Sts", type=STATUS, dimension=0, written_by="vision")
+COMMAND_TAG: Final = Tag(name="VIS01_Cmd", type=COMMAND, dimension=0, written_by="plc")
 TAGS: Final = (RESULT_TAG, STATUS_TAG, COMMAND_TAG)
 
 DECISIONS: Final = {
