@@ -8,7 +8,7 @@ if __name__ == "__main__":
     sys.exit(
         run_module(
             "plc_writer",
-            {"writer": "taktgate.plc.writer_process", "agent": "taktgate.plc.agent_process"},
+            {"writer": "taktgate.plc.writer.process", "agent": "taktgate.plc.agent.process"},
             expendable={"agent"},
         )
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 
 from taktgate import __version__
-from taktgate.plc import cli as plc
+from taktgate.plc.commands import cli as plc
 from taktgate.rollout import cli as rollout
 
 EXIT_INTERRUPTED = 130

@@ -8,7 +8,7 @@ import pytest
 from pycomm3 import LogixDriver
 from pylogix import PLC
 
-from taktgate.plc.tags import COMMAND, RESULT, STATUS, TAGS, CipType
+from taktgate.plc.contract.tags import COMMAND, RESULT, STATUS, TAGS, CipType
 from taktgate.standin.logix.memory import TagMemory, symbols_of
 from taktgate.standin.logix.thread import LogixThread
 

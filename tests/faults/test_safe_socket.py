@@ -1,4 +1,4 @@
-"""The hazards of pycomm3's socket (docs: src/taktgate/plc/safe_socket.py), one server for each."""
+"""The hazards of pycomm3's socket (`plc/link/safe_socket.py`), one server for each."""
 
 import socket
 import struct
@@ -10,7 +10,7 @@ from contextlib import suppress
 import pytest
 
 from taktgate.plc.errors import LinkDeadError, LinkRefusedError
-from taktgate.plc.safe_socket import SafeSocket, trim_doubled_write
+from taktgate.plc.link.safe_socket import SafeSocket, trim_doubled_write
 
 DEADLINE_S = 0.15
 Connection = socket.socket

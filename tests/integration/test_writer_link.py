@@ -8,11 +8,8 @@ from dataclasses import replace
 import pytest
 from pycomm3 import LogixDriver
 
-from taktgate.plc.encoding import unpack
-from taktgate.plc.errors import ContractMismatchError, LinkDeadError, LinkRefusedError
-from taktgate.plc.link import Command, ResultRecord, StatusEcho, StatusRecord
-from taktgate.plc.logix import LogixLink
-from taktgate.plc.tags import (
+from taktgate.plc.contract.encoding import unpack
+from taktgate.plc.contract.tags import (
     COMMAND_TAG,
     RESULT,
     RESULT_TAG,
@@ -23,6 +20,9 @@ from taktgate.plc.tags import (
     Tag,
     WriterState,
 )
+from taktgate.plc.errors import ContractMismatchError, LinkDeadError, LinkRefusedError
+from taktgate.plc.link.logix import LogixLink
+from taktgate.plc.link.port import Command, ResultRecord, StatusEcho, StatusRecord
 from taktgate.standin.logix.faults import HEALTHY, Faults
 from taktgate.standin.logix.memory import TagMemory, symbols_of
 from taktgate.standin.logix.thread import LogixThread

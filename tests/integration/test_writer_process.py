@@ -17,9 +17,9 @@ from tests.integration.writer_station import (
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict, seal
-from taktgate.plc.link import StatusRecord
-from taktgate.plc.logix import LogixLink
-from taktgate.plc.tags import WriterState
+from taktgate.plc.contract.tags import WriterState
+from taktgate.plc.link.logix import LogixLink
+from taktgate.plc.link.port import StatusRecord
 from taktgate.standin.control.commands import Event
 
 

@@ -20,7 +20,7 @@ from taktgate.contracts.outcome import Lane, Outcome
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns
 from taktgate.edge.lane import LaneInbox, LaneSender
-from taktgate.plc.status import WriterStatus
+from taktgate.plc.writer.status import WriterStatus
 from taktgate.standin.control.commands import Event
 from taktgate.standin.line.process import LineProcess
 
@@ -87,7 +87,7 @@ class Station:
         }
         environment.pop("TAKTGATE_PARENT_PID", None)
         writer = subprocess.Popen(
-            [sys.executable, "-m", "taktgate.plc.writer_process"], env=environment
+            [sys.executable, "-m", "taktgate.plc.writer.process"], env=environment
         )
         self._writers.append(writer)
         return writer

@@ -5,15 +5,15 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from tests.unit.plc.writer_bench import Station
+from tests.unit.plc.writer.bench import Station
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
-from taktgate.plc.admission import Place
-from taktgate.plc.handshake import Handshake
-from taktgate.plc.link import Command
+from taktgate.plc.handshake.admission import Place
+from taktgate.plc.handshake.rules import Handshake
+from taktgate.plc.link.port import Command
 
 START_NS = 1_000_000 * MILLISECOND
 PLACE = Place(station="VIS01", kernel_boot_id="boot")

@@ -8,9 +8,9 @@ import l5x
 import pytest
 
 from taktgate.cli import main
-from taktgate.plc.gate_program import PROGRAM_TAGS, WATCHDOG_MS, rungs
-from taktgate.plc.l5x import Field, data_types, to_l5x
-from taktgate.plc.tags import RESULT_SLOTS, TAGS
+from taktgate.plc.contract.tags import RESULT_SLOTS, TAGS
+from taktgate.plc.ladder.gate_program import PROGRAM_TAGS, WATCHDOG_MS, rungs
+from taktgate.plc.ladder.l5x import Field, data_types, to_l5x
 from taktgate.standin.logix.data_types import Atomic, template_of
 
 SIZES = {"DINT": 4, "REAL": 4, "SINT": 1}

@@ -1,7 +1,7 @@
 """The controller is tried again soon at first, and never in a hurry for long."""
 
 from taktgate.edge.clock import MILLISECOND, SECOND
-from taktgate.plc.reconnect import Backoff
+from taktgate.plc.opening.reconnect import Backoff
 
 
 def delays(backoff: Backoff, times: int) -> list[float]:

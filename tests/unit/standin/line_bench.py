@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.plc.tags import DECISIONS, ERROR_CODES, TAGS, slot_of
+from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES, TAGS, slot_of
 from taktgate.standin.line.ladder import Rule, accepts
 from taktgate.standin.line.program import LineProgram, LineSettings
 from taktgate.standin.line.scan import ScanTask, Wiring

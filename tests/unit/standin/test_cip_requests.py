@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.plc.tags import RESULT, TAGS
+from taktgate.plc.contract.tags import RESULT, TAGS
 from taktgate.standin.logix.data_types import Template
 from taktgate.standin.logix.errors import Status
 from taktgate.standin.logix.memory import TagMemory, symbols_of

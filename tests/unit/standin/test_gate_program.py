@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taktgate.plc.gate_program import PART_MEMBERS, PROGRAM_TAGS, Rung, rungs
-from taktgate.plc.tags import COMMAND, RESULT, RESULT_SLOTS, STATUS, Udt, slot_of
+from taktgate.plc.contract.tags import COMMAND, RESULT, RESULT_SLOTS, STATUS, Udt, slot_of
+from taktgate.plc.ladder.gate_program import PART_MEMBERS, PROGRAM_TAGS, Rung, rungs
 from taktgate.standin.line.program import LineProgram, LineSettings, Outputs
 from taktgate.standin.line.records import Gate
 from taktgate.standin.line.rll import LadderError, Routine, parse, timer

@@ -6,9 +6,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.plc.encoding import encode_result
-from taktgate.plc.link import ResultRecord
-from taktgate.plc.tags import DECISIONS, ERROR_CODES, RESULT_SLOTS
+from taktgate.plc.contract.encoding import encode_result
+from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES, RESULT_SLOTS
+from taktgate.plc.link.port import ResultRecord
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.facts import PIECES, Plc, Result, Slot
 from taktgate.standin.handshake_model.model import Model

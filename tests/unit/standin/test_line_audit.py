@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.standin.line_bench import CLEAN, FIRST, SCAN, Line
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.tags import RESULT_SLOTS
+from taktgate.plc.contract.tags import RESULT_SLOTS
 from taktgate.standin.line.ladder import Contact, Rule, Rung, accepts
 from taktgate.standin.line.program import LineSettings
 from taktgate.standin.line.tags_view import ResultSlot

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.plc.tags import RESULT
+from taktgate.plc.contract.tags import RESULT
 from taktgate.standin.line.ladder import Contact, accepts
 from taktgate.standin.line.tags_view import ResultSlot, decode_slot
 

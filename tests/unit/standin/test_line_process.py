@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pycomm3 import LogixDriver
 
-from taktgate.plc.tags import RESULT, STATUS, slot_of
+from taktgate.plc.contract.tags import RESULT, STATUS, slot_of
 from taktgate.standin.control.commands import ControlError, Event
 from taktgate.standin.control.process import StandinStartError
 from taktgate.standin.line.__main__ import parse_arguments

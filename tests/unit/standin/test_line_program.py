@@ -7,7 +7,7 @@ import pytest
 from tests.unit.standin.line_bench import CLEAN, FIRST, MS, SCAN, Line, facts
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.plc.tags import RESULT_SLOTS
+from taktgate.plc.contract.tags import RESULT_SLOTS
 from taktgate.standin.line.ladder import Contact
 from taktgate.standin.line.program import LineSettings
 

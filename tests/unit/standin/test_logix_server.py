@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from taktgate.plc.tags import TAGS
+from taktgate.plc.contract.tags import TAGS
 from taktgate.standin.logix.errors import ListenError
 from taktgate.standin.logix.faults import HEALTHY, Faults
 from taktgate.standin.logix.memory import TagMemory, symbols_of

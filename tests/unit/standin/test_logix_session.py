@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.plc.tags import TAGS
+from taktgate.plc.contract.tags import TAGS
 from taktgate.standin.logix.encapsulation import Frame, ItemType, encode_items
 from taktgate.standin.logix.errors import EncapsulationError, Extended, Status
 from taktgate.standin.logix.memory import TagMemory, symbols_of

@@ -14,8 +14,8 @@ PROCESSES: Final = {
     "inference/runner": "taktgate.inspection.runner.process",
     "inference/agent": "taktgate.inspection.agent.process",
     "plc_writer": "modules/plc_writer/main.py",
-    "plc_writer/writer": "taktgate.plc.writer_process",
-    "plc_writer/agent": "taktgate.plc.agent_process",
+    "plc_writer/writer": "taktgate.plc.writer.process",
+    "plc_writer/agent": "taktgate.plc.agent.process",
     "model_stager": "modules/model_stager/main.py",
     "model_stager/stager": "taktgate.staging.stager_process",
 }

@@ -6,8 +6,9 @@ from typing import Final
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import Beat
 from taktgate.contracts.verdict import Verdict, VerdictEnvelope
-from taktgate.plc import handshake, watch
-from taktgate.plc.admission import (
+from taktgate.plc.handshake import rules as handshake
+from taktgate.plc.handshake import watch
+from taktgate.plc.handshake.admission import (
     Cause,
     Place,
     foreign,
@@ -15,8 +16,8 @@ from taktgate.plc.admission import (
     mismatch,
     objection,
 )
-from taktgate.plc.parts import Part
-from taktgate.plc.watch import BeatWatch, PlcLife, PlcWatch
+from taktgate.plc.handshake.parts import Part
+from taktgate.plc.handshake.watch import BeatWatch, PlcLife, PlcWatch
 from taktgate.standin.handshake_model.bug import Bug, Patch
 from taktgate.standin.handshake_model.leads import (
     BEAT_OF_THE_BOOT_BEFORE,

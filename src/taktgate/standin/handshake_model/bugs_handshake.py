@@ -5,11 +5,11 @@ from typing import Any, Final
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, VerdictEnvelope
-from taktgate.plc import handshake
-from taktgate.plc.admission import Cause
-from taktgate.plc.handshake import Handshake
-from taktgate.plc.link import Command, ResultRecord
-from taktgate.plc.parts import Decision, Part, PartState, expired, no_decision
+from taktgate.plc.handshake import rules as handshake
+from taktgate.plc.handshake.admission import Cause
+from taktgate.plc.handshake.parts import Decision, Part, PartState, expired, no_decision
+from taktgate.plc.handshake.rules import Handshake
+from taktgate.plc.link.port import Command, ResultRecord
 from taktgate.standin.handshake_model.bug import Bug, Patch
 from taktgate.standin.handshake_model.leads import (
     JUDGED_PASS,

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from taktgate.contracts.outcome import Outcome
-from taktgate.plc.admission import Cause
+from taktgate.plc.handshake.admission import Cause
 from taktgate.standin.handshake_model.facts import NOBODY, Result, Sheet
 from taktgate.standin.handshake_model.plc_program import Arrived, Gated, Scanned
 

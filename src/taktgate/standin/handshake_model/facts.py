@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from taktgate.edge.clock import MILLISECOND
-from taktgate.plc.link import Command, ResultRecord
-from taktgate.plc.tags import RESULT_SLOTS
+from taktgate.plc.contract.tags import RESULT_SLOTS
+from taktgate.plc.link.port import Command, ResultRecord
 
 STEP_NS: Final = 100 * MILLISECOND
 NEVER: Final = -1

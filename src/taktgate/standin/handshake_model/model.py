@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from taktgate.contracts.outcome import Outcome
-from taktgate.plc.parts import PartState
+from taktgate.plc.handshake.parts import PartState
 from taktgate.standin.handshake_model.events import Event, Reported
 from taktgate.standin.handshake_model.facts import NOBODY
 from taktgate.standin.handshake_model.scenario import Fault, Scenario

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.link import ResultRecord
-from taktgate.plc.parts import PartState
-from taktgate.plc.tags import DECISIONS, slot_of
+from taktgate.plc.contract.tags import DECISIONS, slot_of
+from taktgate.plc.handshake.parts import PartState
+from taktgate.plc.link.port import ResultRecord
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.events import Event, Opened, Used, WentOut
 from taktgate.standin.handshake_model.facts import (

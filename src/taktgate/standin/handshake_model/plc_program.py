@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.tags import DECISIONS, RESULT_SLOTS, slot_of
+from taktgate.plc.contract.tags import DECISIONS, RESULT_SLOTS, slot_of
 from taktgate.standin.handshake_model.facts import (
     BITS_PIECE,
     NEVER,

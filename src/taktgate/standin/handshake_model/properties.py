@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.admission import Cause
-from taktgate.plc.tags import DECISIONS, slot_of
+from taktgate.plc.contract.tags import DECISIONS, slot_of
+from taktgate.plc.handshake.admission import Cause
 from taktgate.standin.handshake_model.envelopes import decided
 from taktgate.standin.handshake_model.events import Crashed, Event, Opened, Reported, Used, WentOut
 from taktgate.standin.handshake_model.facts import WATCHDOG_STEPS, Flaw, PartOnLine

@@ -5,8 +5,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from taktgate.edge.clock import MILLISECOND
-from taktgate.plc.link import Command
-from taktgate.plc.parts import Part, PartState
+from taktgate.plc.handshake.parts import Part, PartState
+from taktgate.plc.link.port import Command
 from taktgate.standin.handshake_model.facts import (
     NEVER,
     STEP_NS,

@@ -16,16 +16,16 @@ from typing import NamedTuple
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import Beat
 from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.plc.admission import Cause, Place
+from taktgate.plc.contract.tags import StatusError
 from taktgate.plc.errors import ForeignWriterError
-from taktgate.plc.handshake import Handshake
-from taktgate.plc.intake import Intake
-from taktgate.plc.link import Command, ResultRecord, StatusEcho, StatusRecord
-from taktgate.plc.ownership import Ownership
-from taktgate.plc.parts import Part, PartState
-from taktgate.plc.status import StatusBoard
-from taktgate.plc.tags import StatusError
-from taktgate.plc.watch import BeatWatch, PlcLife, PlcWatch
+from taktgate.plc.handshake.admission import Cause, Place
+from taktgate.plc.handshake.parts import Part, PartState
+from taktgate.plc.handshake.rules import Handshake
+from taktgate.plc.handshake.watch import BeatWatch, PlcLife, PlcWatch
+from taktgate.plc.link.port import Command, ResultRecord, StatusEcho, StatusRecord
+from taktgate.plc.writer.intake import Intake
+from taktgate.plc.writer.ownership import Ownership
+from taktgate.plc.writer.status import StatusBoard
 from taktgate.standin.handshake_model.envelopes import STATION, envelope_of
 from taktgate.standin.handshake_model.facts import NEVER, STEP_NS, Sheet, Status
 

@@ -11,7 +11,7 @@ from itertools import zip_longest
 from typing import Final
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.tags import RESULT
+from taktgate.plc.contract.tags import RESULT
 from taktgate.standin.line.audit_status import StatusHistory
 from taktgate.standin.line.raw_members import flag, number
 from taktgate.standin.line.records import Gate, PartClosed

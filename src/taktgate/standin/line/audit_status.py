@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from taktgate.plc.tags import STATUS
+from taktgate.plc.contract.tags import STATUS
 from taktgate.standin.line.raw_members import flag, number
 from taktgate.standin.logix.memory import LoggedWrite
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from taktgate.contracts.verdict import Verdict
-from taktgate.plc.tags import DECISIONS
+from taktgate.plc.contract.tags import DECISIONS
 from taktgate.standin.line.tags_view import ResultSlot
 
 _PASS: Final = DECISIONS[Verdict.PASS]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.plc.tags import DECISIONS, ERROR_CODES, slot_of
+from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES, slot_of
 from taktgate.standin.line.ladder import Contact, Rule
 from taktgate.standin.line.records import Gate, PartClosed
 from taktgate.standin.line.tags_view import ResultSlot, Vision

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from taktgate.plc.tags import TAGS
+from taktgate.plc.contract.tags import TAGS
 from taktgate.standin.control.commands import (
     Command,
     ControlError,

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.plc.tags import RESULT_SLOTS, slot_of
+from taktgate.plc.contract.tags import RESULT_SLOTS, slot_of
 from taktgate.standin.line.ladder import Rule, accepts
 from taktgate.standin.line.part import OpenPart
 from taktgate.standin.line.production import Production

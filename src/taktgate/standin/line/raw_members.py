@@ -2,7 +2,7 @@
 
 import struct
 
-from taktgate.plc.tags import Member, Udt
+from taktgate.plc.contract.tags import Member, Udt
 
 
 def number(udt: Udt, content: bytes, name: str) -> int:

@@ -1,7 +1,7 @@
 """A ladder interpreter: runs rungs of Rockwell's neutral text as a controller would.
 
-It exists so that the routine that engineers import (`plc/gate_program.py`) is executed and compared
-with the stand-in's program. Only the instructions that the routine uses are known, after 1756-RM003
+It exists so that the routine that engineers import (`plc/ladder/gate_program.py`) is executed and
+compared with the stand-in's program. Only the instructions that the routine uses are known, after 1756-RM003
 (general instructions): XIC XIO OTE OTL OTU ONS TON RES EQU NEQ GEQ LIM MOV ADD SUB AND CPS.
 """
 

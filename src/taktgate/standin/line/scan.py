@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
-from taktgate.plc.tags import RESULT_TAG, STATUS_TAG, slot_of
+from taktgate.plc.contract.tags import RESULT_TAG, STATUS_TAG, slot_of
 from taktgate.standin.line.audit import Audit, Finding
 from taktgate.standin.line.program import LineProgram, Outputs
 from taktgate.standin.line.records import Counters, PartClosed

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.plc.tags import (
+from taktgate.plc.contract.tags import (
     COMMAND_TAG,
     RESULT,
     RESULT_SLOTS,

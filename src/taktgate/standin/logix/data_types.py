@@ -9,7 +9,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from taktgate.plc.tags import CipType, Udt
+from taktgate.plc.contract.tags import CipType, Udt
 
 _MEMBER: Final = struct.Struct("<HHI")
 _HIDDEN_HOST: Final = "ZZZZZZZZZZ"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.plc.tags import Tag
+from taktgate.plc.contract.tags import Tag
 from taktgate.standin.logix.data_types import Atomic, DataType, Field, Template, template_of
 
 _FIRST_TEMPLATE: Final = 0x101

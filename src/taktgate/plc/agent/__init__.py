@@ -1,0 +1,1 @@
+"""The control plane of plc_writer: edgeHub, metrics, reported properties."""

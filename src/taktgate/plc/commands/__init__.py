@@ -1,0 +1,1 @@
+"""`taktgate plc`: what a controls engineer runs by hand."""

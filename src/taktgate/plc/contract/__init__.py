@@ -1,0 +1,1 @@
+"""The tags and what lies in them: one table, two profiles, records to bytes and back. Pure."""

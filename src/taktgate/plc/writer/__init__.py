@@ -1,0 +1,1 @@
+"""The data plane of plc_writer: one thread, one loop, one controller."""

@@ -1,0 +1,202 @@
+"""The writer's loop: ticks at absolute deadlines, and a verdict is handled when it arrives."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.outcome import Lane
+from taktgate.contracts.verdict import Reason
+from taktgate.edge.clock import MILLISECOND, SECOND
+from taktgate.plc.contract.tags import StatusError, WriterState
+from taktgate.plc.handshake.admission import Place
+from taktgate.plc.handshake.rules import OVERFLOW, Handshake
+from taktgate.plc.handshake.watch import BeatWatch
+from taktgate.plc.link.port import TagLink
+from taktgate.plc.opening.reconnect import Backoff
+from taktgate.plc.writer.intake import Inbox, Intake
+from taktgate.plc.writer.line import LineReporter
+from taktgate.plc.writer.outlets import Outlets
+from taktgate.plc.writer.session import Session
+from taktgate.plc.writer.status import StatusBoard, WriterStatus, state_of
+
+_DATAGRAMS_PER_TURN: Final = 64
+"""A flood at the inbox may not keep the loop from its tick."""
+_DRAIN_NS: Final = 2 * MILLISECOND
+"""What the inbox gets of a turn even when the next tick is overdue: good messages take 0.1 ms."""
+_STATUS_NS: Final = SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What one start of the writer is told."""
+
+    place: Place
+    writer_start_id: str
+    boot_id: int
+    controller: str
+    tick_ms: int
+    write_reserve_ms: int
+    is_realtime: bool
+    lanes: frozenset[Lane]
+    """Those that carry verdicts here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the writer touches: everything else in it is pure."""
+
+    link: TagLink
+    inbox: Inbox
+    outlets: Outlets
+    clock: Callable[[], int]
+    wait: Callable[[int], None]
+    """Returns after so many nanoseconds, or earlier when a datagram is waiting."""
+    choose_epoch: Callable[[], int]
+    backoff: Backoff
+
+
+class Writer:
+    """The one thread that speaks with the controller."""
+
+    def __init__(self, setup: Setup, around: Surroundings) -> None:
+        self._setup = setup
+        self._around = around
+        self._clock = around.clock
+        self._rules = Handshake(
+            place=setup.place,
+            write_reserve_ns=setup.write_reserve_ms * MILLISECOND,
+            choose_epoch=around.choose_epoch,
+        )
+        self._beats = BeatWatch(setup.place)
+        self._intake = Intake(rules=self._rules, beats=self._beats, lanes=setup.lanes)
+        self._board = StatusBoard(
+            rules=self._rules, beats=self._beats, intake=self._intake, boot_id=setup.boot_id
+        )
+        self._session = Session(
+            link=around.link,
+            rules=self._rules,
+            board=self._board,
+            line=LineReporter(place=setup.place, writer_start_id=setup.writer_start_id),
+            outlets=around.outlets,
+            clock=around.clock,
+            backoff=around.backoff,
+        )
+        self._next_tick_ns = 0
+        self._late_ticks = 0
+        self._status_due_ns = 0
+        self._told: WriterStatus | None = None
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Have `run` end after the current turn; safe to call from a signal handler."""
+        self._is_stopping = True
+
+    def run(self) -> None:
+        """Work until `stop` is called, then take leave of the controller.
+
+        Raises:
+            ForeignWriterError: another writer is at work; nothing has been written since.
+        """
+        try:
+            while not self._is_stopping:
+                self.turn()
+        except BaseException as error:
+            # No farewell: the PLC's watchdog rejects as soon as the heartbeat stands still.
+            self._session.abort(f"{type(error).__name__}: {error}")
+            self._hand_over_outcomes()
+            self._tell_status()
+            raise
+        self._rules.answer_open(Reason.NOT_READY)
+        self._session.end()
+        self._hand_over_outcomes()
+
+    def turn(self) -> None:
+        """Wait for a datagram or the tick, and do what is due.
+
+        Raises:
+            ForeignWriterError: another writer is at work.
+        """
+        self._around.wait(max(self._next_tick_ns - self._clock(), 0))
+        self._drain()
+        if self._clock() >= self._next_tick_ns:
+            self._session.tick()
+            self._plan_next_tick()
+        self._hand_over_outcomes()
+        self._tell_status()
+
+    def _drain(self) -> None:
+        """Take in what waits, then write: two verdicts for one part meet before either is out.
+
+        By number and by time: a message that cannot be read may cost as much as fifty good ones.
+        """
+        until_ns = max(self._next_tick_ns, self._clock() + _DRAIN_NS)
+        for _ in range(_DATAGRAMS_PER_TURN):
+            datagram = self._around.inbox.receive()
+            if datagram is None:
+                break
+            self._intake.accept(datagram, self._clock())
+            if self._clock() >= until_ns:
+                break
+        self._session.flush()
+
+    def _plan_next_tick(self) -> None:
+        """Keep to the grid; ticks that were missed are counted and left out."""
+        tick_ns = self._setup.tick_ms * MILLISECOND
+        now_ns = self._clock()
+        due_ns = self._next_tick_ns + tick_ns
+        if due_ns <= now_ns:
+            self._late_ticks += self._next_tick_ns > 0
+            due_ns = now_ns + tick_ns
+        self._next_tick_ns = due_ns
+
+    def _hand_over_outcomes(self) -> None:
+        for outcome in self._rules.take_outcomes():
+            self._around.outlets.outcome(outcome)
+        self._around.outlets.hand_over()
+
+    def _tell_status(self) -> None:
+        now_ns = self._clock()
+        status = self.status(now_ns)
+        is_news = self._told is None or _headline(status) != _headline(self._told)
+        if is_news or now_ns >= self._status_due_ns:
+            self._around.outlets.status(status)
+            self._told, self._status_due_ns = status, now_ns + _STATUS_NS
+
+    def status(self, now_ns: int) -> WriterStatus:
+        """Return how the writer is."""
+        session, error = self._session, self._board.error(now_ns)
+        state = session.state
+        if session.is_open:
+            state = state_of(error) if session.may_write else WriterState.CONNECTING
+        return WriterStatus(
+            contract=CONTRACT_VERSION,
+            writer_start_id=self._setup.writer_start_id,
+            state=state.name.lower(),
+            error=session.error or self._words(error),
+            controller=self._setup.controller,
+            is_realtime=self._setup.is_realtime,
+            is_connected=session.is_open,
+            is_ready=session.may_write and error is StatusError.NONE,
+            has_fault=self._rules.has_fault,
+            reconnects=self._board.reconnects,
+            judge_restarts=self._beats.judge_restarts,
+            overflows=self._rules.counts[OVERFLOW],
+            late_ticks=self._late_ticks,
+            refused={
+                f"{cause} {lane}": number for (cause, lane), number in self._intake.refused.items()
+            },
+            used={str(lane): number for lane, number in self._intake.used.items()},
+            lost={**self._around.outlets.lost(), "inbox": self._around.inbox.refused},
+        )
+
+    def _words(self, error: StatusError) -> str:
+        if error is StatusError.NONE:
+            return ""
+        reason = self._beats.reason() if error is StatusError.JUDGE_NOT_READY else ""
+        return f"{error.name.lower()}: {reason}" if reason else error.name.lower()
+
+
+def _headline(status: WriterStatus) -> tuple[str, str, bool]:
+    """Return the facts whose change the agent must hear of at once."""
+    return status.state, status.error, status.has_fault
