@@ -3,8 +3,10 @@
 PlcError
 ├── LinkError                    the link to the controller does not work: reopen it
 │   ├── LinkRefusedError         the controller could not be reached or said no
+│   │   └── ForeignControllerError   what answers there is no controller of ours
 │   ├── LinkDeadError            an exchange ended in doubt: its outcome is unknown
 │   ├── ContractMismatchError    the controller's tags are not those of docs/plc-tags.md
+│   │   └── ConnectionTooSmallError   it grants less room than one verdict needs
 │   └── ContractChangedError     the controller is not as it was when its tags were checked
 ├── ForeignWriterError           somebody else writes our tags: stop writing
 └── IllegalTransitionError       a part was asked to do what its state forbids: our bug
@@ -36,6 +38,24 @@ class ContractMismatchError(LinkError):
         self.tag = tag
         self.member = member
         self.rule = rule
+
+
+class ForeignControllerError(LinkRefusedError):
+    """What answers at the address is no controller whose tags could be ours."""
+
+
+class ConnectionTooSmallError(ContractMismatchError):
+    """The controller's connections hold no whole verdict: it would have to be split."""
+
+    def __init__(self, tag: str, *, profile: str, needed_bytes: int, granted_bytes: int) -> None:
+        rule = (
+            f"one verdict of profile {profile} needs {needed_bytes} bytes with its status, "
+            f"the controller grants connections of {granted_bytes}"
+        )
+        super().__init__(tag, "", rule)
+        self.profile = profile
+        self.needed_bytes = needed_bytes
+        self.granted_bytes = granted_bytes
 
 
 class ContractChangedError(LinkError):

@@ -1,7 +1,8 @@
 """The one tag table: encoder, decoder, stand-in types, L5X and documentation come from it.
 
 Contract: docs/plc-tags.md, with sizes and meanings. Each side writes only its own tags, every
-member is a DINT, a REAL or a BOOL, and nothing needs string parsing.
+member is a DINT, a REAL or a BOOL, and nothing needs string parsing. `TAGS` is the table;
+`FLAT_TAGS`, for controllers without user-defined types, is derived from it.
 """
 
 from dataclasses import dataclass
@@ -49,13 +50,15 @@ DataType = Udt | CipType
 class Tag:
     """A controller-scope tag. `written_by` is 'vision' or 'plc'; the other side only reads.
 
-    `dimension` is the number of elements, 0 for a tag that is no array.
+    `dimension` is the number of elements, 0 for a tag that is no array. `meaning` is there for an
+    atomic tag; a structure's members have theirs.
     """
 
     name: str
     type: DataType
     dimension: int
     written_by: str
+    meaning: str = ""
 
     @property
     def udt(self) -> Udt:
@@ -66,6 +69,17 @@ class Tag:
         """
         if not isinstance(self.type, Udt):
             raise TypeError(f"{self.name} is a {self.type}, no structure")
+        return self.type
+
+    @property
+    def atomic(self) -> CipType:
+        """Return the type of a tag that is none.
+
+        Raises:
+            TypeError: it is a structure.
+        """
+        if isinstance(self.type, Udt):
+            raise TypeError(f"{self.name} is a {self.type.name}, a structure")
         return self.type
 
 
@@ -143,6 +157,25 @@ STATUS_TAG: Final = Tag(name="VIS01_Sts", type=STATUS, dimension=0, written_by="
 COMMAND_TAG: Final = Tag(name="VIS01_Cmd", type=COMMAND, dimension=0, written_by="plc")
 TAGS: Final = (RESULT_TAG, STATUS_TAG, COMMAND_TAG)
 
+
+def flat_tag(tag: Tag, member: Member) -> Tag:
+    """Return the atomic tag that holds *member* of *tag* where there are no structures.
+
+    A BOOL of an array becomes a DINT of 0 or 1: an element of a BOOL array shares its DWORD with
+    31 others and can only be written by read-modify-write (1756-PM020, "Read Modify Write Tag").
+    """
+    is_shared_bit = tag.dimension > 0 and member.type is CipType.BOOL
+    return Tag(
+        name=f"{tag.name}_{member.name}",
+        type=CipType.DINT if is_shared_bit else member.type,
+        dimension=tag.dimension,
+        written_by=tag.written_by,
+        meaning=f"{member.meaning} (0 or 1)" if is_shared_bit else member.meaning,
+    )
+
+
+FLAT_TAGS: Final = tuple(flat_tag(tag, member) for tag in TAGS for member in tag.udt.members)
+
 DECISIONS: Final = {
     Verdict.PASS: 1,
     Verdict.FAIL: 2,
@@ -183,6 +216,12 @@ class StatusError(IntEnum):
     """VIS01_Cmd.DeadlineMs is not within 1..10000."""
     STOPPING = 8
     """The writer was told to end."""
+    PLC_PROGRAM = 9
+    """The controller says that it is in Program mode."""
+    TAGS = 10
+    """The controller's tags are not these: nothing is written, so only metrics and twin show it."""
+    CONTROLLER = 11
+    """What answers at the address is no controller of ours: nothing is written."""
 
 
 def slot_of(trigger_id: int) -> int:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from taktgate.plc.contract.encoding import Value
+from taktgate.plc.contract.records import Reading, ResultRecord, SlotEcho, StatusRecord
 from taktgate.plc.contract.tags import DataType, Tag
-from taktgate.plc.link.port import Reading, ResultRecord, StatusRecord
 
 ReadValue = Value | Mapping[str, Value]
 """Of an atomic tag its value, of a structure its members by name."""
@@ -51,8 +51,13 @@ class Profile(Protocol):
         """Return what to write for *results* and *status*: at least two elements, in order.
 
         Of a result the element with SeqBegin comes first and the one with SeqEnd last: a request
-        that is executed in part leaves a torn result, which the ladder rejects.
+        that is executed in part leaves a torn result, which the ladder rejects. Which elements
+        they are depends on the slots of *results* alone.
         """
+        ...
+
+    def contents(self, results: Sequence[ResultRecord], status: StatusRecord) -> list[bytes]:
+        """Return only the data of `writes`, for a backend that knows the elements already."""
         ...
 
     def reads(self, *, echo: bool) -> tuple[TagRead, ...]:
@@ -65,5 +70,18 @@ class Profile(Protocol):
         Raises:
             KeyError: a member is missing.
             ValueError: there are too few values.
+        """
+        ...
+
+    def result_reads(self, slot: int) -> tuple[TagRead, ...]:
+        """Return what to read for the echo of result slot *slot*, 0..7: at least one element."""
+        ...
+
+    def results(self, values: Sequence[ReadValue]) -> tuple[SlotEcho, ...]:
+        """Return what *values* say, in the order of `result_reads` of one slot after another.
+
+        Raises:
+            KeyError: a member is missing.
+            ValueError: there are too few values, or one is of the wrong kind.
         """
         ...

@@ -10,16 +10,15 @@ de-energised output rejects.
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.plc.contract.tags import COMMAND_TAG, DECISIONS, RESULT_SLOTS, RESULT_TAG, STATUS_TAG
+from taktgate.plc.contract.tags import RESULT_SLOTS
+from taktgate.plc.ladder.gate_operands import OPERANDS, Operands, ProgramTag
 
 WATCHDOG_MS: Final = 400
 HEARTBEAT_MS: Final = 100
+LONGEST_DEADLINE_MS: Final = 10_000
 ROUTINE: Final = "VIS01"
-PART_TYPE: Final = "UDT_VIS_Part"
 
-_RESULT: Final = RESULT_TAG.name
-_STS: Final = STATUS_TAG.name
-_CMD: Final = COMMAND_TAG.name
+_UDT: Final = OPERANDS["udt"]
 _LAST_SLOT: Final = RESULT_SLOTS - 1
 _NEVER_MS: Final = 2**31 - 1
 
@@ -32,37 +31,7 @@ class Rung:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramMember:
-    """One member of a type that only the PLC's program uses."""
-
-    name: str
-    type: str
-    meaning: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProgramTag:
-    """A tag that only the PLC's program uses. *preset_ms* is for timers."""
-
-    name: str
-    type: str
-    meaning: str
-    dimension: int = 0
-    preset_ms: int = 0
-
-
-PART_MEMBERS: Final = (
-    ProgramMember(name="Id", type="DINT", meaning="part number"),
-    ProgramMember(name="Open", type="BOOL", meaning="the part is between trigger and gate"),
-    ProgramMember(name="Closed", type="BOOL", meaning="its deadline was over a scan before"),
-    ProgramMember(name="Accept", type="BOOL", meaning="a PASS came in time"),
-    ProgramMember(name="Rejected", type="BOOL", meaning="another result came: no PASS undoes it"),
-    ProgramMember(name="AckedSeq", type="DINT", meaning="SeqEnd of the result consumed last"),
-    ProgramMember(name="DeadlineTmr", type="TIMER", meaning="from the trigger, preset DeadlineMs"),
-)
-
-PROGRAM_TAGS: Final = (
+_PLANT_TAGS: Final = (
     ProgramTag(name="VIS01_PartIn", type="BOOL", meaning="plant: a part has come"),
     ProgramTag(name="VIS01_AtGate", type="BOOL", meaning="plant: part VIS01_GateId is at the gate"),
     ProgramTag(name="VIS01_GateId", type="DINT", meaning="plant: number of the part at the gate"),
@@ -70,10 +39,8 @@ PROGRAM_TAGS: Final = (
     ProgramTag(name="VIS01_AcceptOut", type="BOOL", meaning="to the gate: energised lets it pass"),
     ProgramTag(name="VIS01_RejectOut", type="BOOL", meaning="complement of VIS01_AcceptOut"),
     ProgramTag(name="VIS01_CommOk", type="BOOL", meaning="the vision heartbeat changes"),
-    ProgramTag(
-        name="VIS01_Part", type=PART_TYPE, dimension=RESULT_SLOTS, meaning="the parts on the line"
-    ),
-    ProgramTag(name="VIS01_Copy", type=RESULT_TAG.udt.name, meaning="copy of one result slot"),
+)
+_INNER_TAGS: Final = (
     ProgramTag(name="VIS01_IsWhole", type="BOOL", meaning="the copy is complete and for this part"),
     ProgramTag(name="VIS01_IsPass", type="BOOL", meaning="the copy says PASS, and nothing else"),
     ProgramTag(name="VIS01_HbLast", type="DINT", meaning="vision heartbeat of the scan before"),
@@ -83,153 +50,196 @@ PROGRAM_TAGS: Final = (
     ),
     ProgramTag(name="VIS01_PulseTmr", type="TIMER", preset_ms=_NEVER_MS, meaning="own heartbeat"),
     ProgramTag(name="VIS01_GateSlot", type="DINT", meaning="slot of the part at the gate"),
+    ProgramTag(name="VIS01_WasAtGate", type="BOOL", meaning="a part was there a scan before"),
+    ProgramTag(name="VIS01_LastGateId", type="DINT", meaning="number of the last part at the gate"),
+    ProgramTag(name="VIS01_LastGateSlot", type="DINT", meaning="its slot"),
     ProgramTag(name="VIS01_NewId", type="DINT", meaning="number of the part that has come"),
     ProgramTag(name="VIS01_NewSlot", type="DINT", meaning="its slot"),
     ProgramTag(name="VIS01_PartOns", type="BOOL", meaning="storage of the one-shot of PartIn"),
 )
 
 
-def rungs() -> tuple[Rung, ...]:
+def program_tags(names: Operands = _UDT) -> tuple[ProgramTag, ...]:
+    """Return the tags that the routine uses besides those of the contract."""
+    return (*_PLANT_TAGS, *names.part_tags, *_INNER_TAGS)
+
+
+def rungs(names: Operands = _UDT, *, watchdog_ms: int = WATCHDOG_MS) -> tuple[Rung, ...]:
     """Return the routine, top to bottom."""
     slots = range(RESULT_SLOTS)
     return (
-        *_first_scan(),
-        *_watchdog(),
-        *(rung for slot in slots for rung in _part(slot)),
-        *_gate(),
-        _arrival(),
+        _first_scan(names),
+        *_watchdog(names, watchdog_ms),
+        *(rung for slot in slots for rung in _part(names, slot)),
+        *_gate(names),
+        _arrival(names),
         *(
-            _deadline_timer(slot, "a new part's timer starts in the scan of its trigger")
+            _deadline_timer(names, slot, "a new part's timer starts in the scan of its trigger")
             for slot in slots
         ),
     )
 
 
-def _first_scan() -> tuple[Rung, ...]:
+def _first_scan(names: Operands) -> Rung:
     cleared = " ,".join(
-        f"OTU({_RESULT}[{slot}].Valid) ,OTU(VIS01_Part[{slot}].Open)"
+        f"OTU({names.result(slot, 'Valid')}) ,OTU({names.part(slot, 'Open')})"
         for slot in range(RESULT_SLOTS)
     )
-    return (
-        Rung(
-            comment="Logix tags are retentive: what was left from before says nothing about now.",
-            text=f"XIC(S:FS)[{cleared} ,OTU(VIS01_HbSeen) ,RES(VIS01_HbTmr) "
-            f",MOV({_STS}.Heartbeat,VIS01_HbLast) ];",
-        ),
+    return Rung(
+        comment="Logix tags are retentive: what was left from before a power cycle or Program mode "
+        "says nothing about now. The routine must be scanned from the first scan on, in every "
+        "scan: call it by JSR without a condition.",
+        text=f"XIC(S:FS)[{cleared} ,OTU(VIS01_HbSeen) ,RES(VIS01_HbTmr) "
+        f",MOV({names.status('Heartbeat')},VIS01_HbLast) ];",
     )
 
 
-def _watchdog() -> tuple[Rung, ...]:
+def _watchdog(names: Operands, watchdog_ms: int) -> tuple[Rung, ...]:
+    heartbeat, pulse = names.status("Heartbeat"), names.command("PlcHeartbeat")
     return (
         Rung(
             comment="Each change of the vision heartbeat restarts its watchdog.",
-            text=f"NEQ({_STS}.Heartbeat,VIS01_HbLast)[OTL(VIS01_HbSeen) ,RES(VIS01_HbTmr) "
-            f",MOV({_STS}.Heartbeat,VIS01_HbLast) ];",
+            text=f"NEQ({heartbeat},VIS01_HbLast)[OTL(VIS01_HbSeen) ,RES(VIS01_HbTmr) "
+            f",MOV({heartbeat},VIS01_HbLast) ];",
         ),
-        Rung(comment=f"Watchdog, {WATCHDOG_MS} ms.", text="TON(VIS01_HbTmr,?,?);"),
+        Rung(
+            comment=f"Watchdog, {watchdog_ms} ms: set here, so that no other preset can stay.",
+            text=f"MOV({watchdog_ms},VIS01_HbTmr.PRE)TON(VIS01_HbTmr,?,?);",
+        ),
         Rung(
             comment="The vision side is alive.",
             text="XIC(VIS01_HbSeen)XIO(VIS01_HbTmr.DN)OTE(VIS01_CommOk);",
         ),
-        Rung(comment="Tell it when it is not.", text=f"XIO(VIS01_CommOk)OTE({_CMD}.HbFault);"),
+        Rung(
+            comment="Tell it when it is not.",
+            text=f"XIO(VIS01_CommOk)OTE({names.command('HbFault')});",
+        ),
         Rung(comment="Own heartbeat: it stops in Program mode.", text="TON(VIS01_PulseTmr,?,?);"),
         Rung(
             comment=f"+1 each {HEARTBEAT_MS} ms; the rest of the time is kept.",
             text=f"GEQ(VIS01_PulseTmr.ACC,{HEARTBEAT_MS})"
             f"[SUB(VIS01_PulseTmr.ACC,{HEARTBEAT_MS},VIS01_PulseTmr.ACC) "
-            f",ADD({_CMD}.PlcHeartbeat,1,{_CMD}.PlcHeartbeat) ];",
+            f",ADD({pulse},1,{pulse}) ];",
         ),
     )
 
 
-def _part(slot: int) -> tuple[Rung, ...]:
-    part = f"VIS01_Part[{slot}]"
-    looks = f"XIC({part}.Open)XIO({part}.Closed)"
-    lowest, highest = min(DECISIONS.values()), max(DECISIONS.values())
+def _part(names: Operands, slot: int) -> tuple[Rung, ...]:
+    def part(member: str) -> str:
+        return names.part(slot, member)
+
+    seq_begin, seq_end = names.copied("SeqBegin"), names.copied("SeqEnd")
+    decision = names.copied("Decision")
+    looks = f"XIC({part('Open')})XIO({part('Closed')})"
     return (
-        _deadline_timer(slot, f"Part in slot {slot}: its deadline runs."),
+        _deadline_timer(names, slot, f"Part in slot {slot}: its deadline runs."),
         Rung(
             comment="Work on a copy: the vision side may write at any moment.",
-            text=f"{looks}CPS({_RESULT}[{slot}],VIS01_Copy,1);",
+            text=f"{looks}{names.copy(slot)};",
         ),
         Rung(
             comment="The result is complete, and for this part.",
-            text=f"{looks}XIC(VIS01_Copy.Valid)EQU(VIS01_Copy.SeqBegin,VIS01_Copy.SeqEnd)"
-            f"EQU(VIS01_Copy.TriggerId,{part}.Id)LIM({lowest},VIS01_Copy.Decision,{highest})"
-            "OTE(VIS01_IsWhole);",
+            text=f"{looks}XIC({names.copied('Valid')})EQU({seq_begin},{seq_end})"
+            f"EQU({names.copied('TriggerId')},{part('Id')})OTE(VIS01_IsWhole);",
         ),
         Rung(
             comment="It says PASS in every way that it has.",
-            text="XIC(VIS01_IsWhole)EQU(VIS01_Copy.Decision,1)XIC(VIS01_Copy.Pass)"
-            "XIO(VIS01_Copy.Reject)XIO(VIS01_Copy.Late)OTE(VIS01_IsPass);",
+            text=f"XIC(VIS01_IsWhole)EQU({decision},1)XIC({names.copied('Pass')})"
+            f"XIO({names.copied('Reject')})XIO({names.copied('Late')})OTE(VIS01_IsPass);",
         ),
         Rung(
             comment="Accept: alive, ready, and in time.",
-            text=f"XIC(VIS01_IsPass)XIC(VIS01_CommOk)XIC({_STS}.Ready)"
-            f"XIO({part}.DeadlineTmr.DN)OTL({part}.Accept);",
+            text=f"XIC(VIS01_IsPass)XIC(VIS01_CommOk)XIC({names.status('Ready')})"
+            f"XIO({part('DeadlineTmr.DN')})OTL({part('Accept')});",
         ),
         Rung(
-            comment="Any other result rejects for good.",
-            text=f"XIC(VIS01_IsWhole)XIO(VIS01_IsPass)OTL({part}.Rejected);",
+            comment="Any other result rejects for good, one of an unknown Decision too.",
+            text=f"XIC(VIS01_IsWhole)XIO(VIS01_IsPass)OTL({part('Rejected')});",
         ),
-        Rung(
-            comment="Reject wins.",
-            text=f"XIC({part}.Rejected)OTU({part}.Accept);",
-        ),
+        Rung(comment="Reject wins.", text=f"XIC({part('Rejected')})OTU({part('Accept')});"),
         Rung(
             comment="Acknowledge each result once, so that no other part's number is hidden.",
-            text=f"XIC(VIS01_IsWhole)XIO({part}.DeadlineTmr.DN)NEQ(VIS01_Copy.SeqEnd,{part}.AckedSeq)"
-            f"[MOV(VIS01_Copy.SeqEnd,{part}.AckedSeq) ,MOV(VIS01_Copy.SeqEnd,{_CMD}.AckSeq) ];",
+            text=f"XIC(VIS01_IsWhole)XIO({part('DeadlineTmr.DN')})NEQ({seq_end},{part('AckedSeq')})"
+            f"[MOV({seq_end},{part('AckedSeq')}) ,MOV({seq_end},{names.command('AckSeq')}) ];",
         ),
         Rung(
             comment="The scan in which the deadline is over is the last that looks.",
-            text=f"XIC({part}.Open)XIC({part}.DeadlineTmr.DN)OTL({part}.Closed);",
+            text=f"XIC({part('Open')})XIC({part('DeadlineTmr.DN')})OTL({part('Closed')});",
         ),
     )
 
 
-def _deadline_timer(slot: int, comment: str) -> Rung:
-    part = f"VIS01_Part[{slot}]"
-    return Rung(comment=comment, text=f"XIC({part}.Open)TON({part}.DeadlineTmr,?,?);")
+def _deadline_timer(names: Operands, slot: int, comment: str) -> Rung:
+    timer = names.part(slot, "DeadlineTmr")
+    return Rung(comment=comment, text=f"XIC({names.part(slot, 'Open')})TON({timer},?,?);")
 
 
-def _gate() -> tuple[Rung, ...]:
-    part = "VIS01_Part[VIS01_GateSlot]"
+def _gate(names: Operands) -> tuple[Rung, ...]:
+    def part(member: str) -> str:
+        return names.part("VIS01_GateSlot", member)
+
     return (
+        _gone(names),
         Rung(
             comment="Slot of the part at the gate.",
             text=f"AND(VIS01_GateId,{_LAST_SLOT},VIS01_GateSlot);",
         ),
         Rung(
-            comment="The gate opens for an accepted part while the vision side is alive.",
-            text=f"XIC(VIS01_AtGate)XIC(VIS01_CommOk)XIC({part}.Open)EQU({part}.Id,VIS01_GateId)"
-            f"XIC({part}.Accept)OTE(VIS01_AcceptOut);",
+            comment="The gate opens for an accepted part while the vision side is alive. Wire the "
+            "output so that it is off in Program mode, on a fault and when the wire breaks.",
+            text=f"XIC(VIS01_AtGate)XIC(VIS01_CommOk)XIC({part('Open')})"
+            f"EQU({part('Id')},VIS01_GateId)XIC({part('Accept')})OTE(VIS01_AcceptOut);",
         ),
         Rung(
             comment="Reject is the rest state.",
             text="XIO(VIS01_AcceptOut)OTE(VIS01_RejectOut);",
         ),
+        Rung(
+            comment="Who is at the gate, for the next scan.",
+            text="XIC(VIS01_AtGate)[MOV(VIS01_GateId,VIS01_LastGateId) "
+            ",MOV(VIS01_GateSlot,VIS01_LastGateSlot) ,OTE(VIS01_WasAtGate) ];",
+        ),
     )
 
 
-def _arrival() -> Rung:
-    part = "VIS01_Part[VIS01_NewSlot]"
+def _gone(names: Operands) -> Rung:
+    def part(member: str) -> str:
+        return names.part("VIS01_LastGateSlot", member)
+
+    return Rung(
+        comment="A part that has left the gate is done: its PASS opens the gate once. Whatever "
+        "comes with the same number again (tracking that stands still, an eye that flickers) is "
+        "rejected.",
+        text="XIC(VIS01_WasAtGate)[XIO(VIS01_AtGate) ,NEQ(VIS01_GateId,VIS01_LastGateId) ]"
+        f"EQU({part('Id')},VIS01_LastGateId)OTU({part('Open')});",
+    )
+
+
+def _arrival(names: Operands) -> Rung:
+    def part(member: str) -> str:
+        return names.part("VIS01_NewSlot", member)
+
+    trigger_id, deadline_ms = names.command("TriggerId"), names.command("DeadlineMs")
+    preset = part("DeadlineTmr.PRE")
     steps = (
-        f"ADD({_CMD}.TriggerId,1,VIS01_NewId)",
+        f"ADD({trigger_id},1,VIS01_NewId)",
         f"AND(VIS01_NewId,{_LAST_SLOT},VIS01_NewSlot)",
-        f"MOV(VIS01_NewId,{part}.Id)",
-        f"OTL({part}.Open)",
-        f"OTU({part}.Closed)",
-        f"OTU({part}.Accept)",
-        f"OTU({part}.Rejected)",
-        f"MOV(0,{part}.AckedSeq)",
-        f"RES({part}.DeadlineTmr)",
-        f"MOV({_CMD}.DeadlineMs,{part}.DeadlineTmr.PRE)",
-        f"OTU({_RESULT}[VIS01_NewSlot].Valid)",
-        f"MOV(VIS01_NewId,{_CMD}.TriggerId)",
+        f"MOV(VIS01_NewId,{part('Id')})",
+        f"OTL({part('Open')})",
+        f"OTU({part('Closed')})",
+        f"OTU({part('Accept')})",
+        f"OTU({part('Rejected')})",
+        f"MOV(0,{part('AckedSeq')})",
+        f"RES({part('DeadlineTmr')})",
+        f"MOV(0,{preset})",
+        f"LIM(1,{deadline_ms},{LONGEST_DEADLINE_MS})MOV({deadline_ms},{preset})",
+        f"OTU({names.result('VIS01_NewSlot', 'Valid')})",
+        f"MOV(VIS01_NewId,{trigger_id})",
         "OTE(VIS01_TriggerOut)",
     )
     return Rung(
-        comment="A new part, last in the scan: its slot is cleared before its number is told.",
+        comment="A new part, last in the scan: its slot is cleared before its number is told. "
+        "A DeadlineMs out of range is one that is over at once; a negative preset would be a "
+        "major fault (type 4, code 34).",
         text=f"XIC(VIS01_PartIn)ONS(VIS01_PartOns)[{' ,'.join(steps)} ];",
     )

@@ -7,15 +7,21 @@ from typing import Final
 
 from taktgate.contracts.verdict import Reason
 from taktgate.edge.files import publish
+from taktgate.plc.contract.flat_profile import FlatProfile
+from taktgate.plc.contract.packet_size import verdict_bytes, verdicts_per_packet
 from taktgate.plc.contract.tags import (
     DECISIONS,
     ERROR_CODES,
+    FLAT_TAGS,
     RESULT_SLOTS,
     TAGS,
     StatusError,
     Tag,
     WriterState,
 )
+from taktgate.plc.contract.udt_profile import UdtProfile
+from taktgate.plc.contract.wire import Profile
+from taktgate.plc.errors import ConnectionTooSmallError
 
 DOCUMENT: Final = Path("docs/plc-tags.md")
 
@@ -46,12 +52,15 @@ _ERRORS: Final = {
     StatusError.PLC_UNPROVEN: "PlcHeartbeat has not moved since the session was opened",
     StatusError.DEADLINE: "VIS01_Cmd.DeadlineMs is not within 1..10000",
     StatusError.STOPPING: "the writer was told to end",
+    StatusError.PLC_PROGRAM: "the controller says that it is in Program mode",
+    StatusError.TAGS: "the controller's tags are not these: nothing is written; see `plc.error`",
+    StatusError.CONTROLLER: "no controller of ours at the address: nothing is written either",
 }
 _HEAD: Final = f"""# PLC tags
 
 Generated from `src/taktgate/plc/contract/tags.py` by `python -m taktgate.plc.ladder.tag_docs`; a
-test holds the two together. Each side writes only its own tags. All members are DINT, REAL or BOOL; nothing needs
-string parsing.
+test holds the two together. Each side writes only its own tags. All members are DINT, REAL or BOOL;
+nothing needs string parsing.
 
 The result of a part lies in slot `TriggerId AND {RESULT_SLOTS - 1}`: {RESULT_SLOTS} parts may be
 in flight, in any order. The rest state of the gate is reject.
@@ -76,8 +85,7 @@ CommOk := HbSeen AND NOT HbTmr.DN;
 
 (* 2  Each scan, for each part P on the line, until P.DeadlineTmr.DN was set a scan before. *)
 CPS(VIS01_Result[P.Id AND {RESULT_SLOTS - 1}], R, 1);
-IsWhole := R.Valid AND (R.SeqBegin = R.SeqEnd) AND (R.TriggerId = P.Id)
-           AND (R.Decision >= 1) AND (R.Decision <= 4);
+IsWhole := R.Valid AND (R.SeqBegin = R.SeqEnd) AND (R.TriggerId = P.Id);
 IsPass := (R.Decision = 1) AND R.Pass AND NOT R.Reject AND NOT R.Late;
 IF IsWhole AND IsPass AND CommOk AND VIS01_Sts.Ready AND NOT P.DeadlineTmr.DN THEN
     P.Accept := 1;                      (* latched *)
@@ -93,11 +101,13 @@ END_IF;
 
 (* 3  At the gate. *)
 RejectOut := NOT (P.Accept AND CommOk);
+(* When P has left the gate it is off the line: one PASS opens the gate for one part. *)
 
 (* 4  When a part comes, last in the scan, in this order. *)
 P.Id := VIS01_Cmd.TriggerId + 1;
 P.Accept := 0; P.Rejected := 0; P.AckedSeq := 0;
-                                        (* and restart P.DeadlineTmr, preset DeadlineMs *)
+                                        (* and restart P.DeadlineTmr, preset DeadlineMs; one that
+                                           is not within 1..10000 is over at once *)
 VIS01_Result[P.Id AND {RESULT_SLOTS - 1}].Valid := 0;
 VIS01_Cmd.TriggerId := P.Id;            (* then the camera's trigger output *)
 ```
@@ -109,13 +119,63 @@ and else takes the PASS back while the deadline may still run.
 
 `VIS01_Sts.BootId` tells who writes. A writer that finds another id than its own watches the
 heartbeat for 300 ms before its first write, and writes only if it stands still; after its first
-write another id ends it. 0 is nobody's: the PLC's own first scan.
+write another id ends it. 0 is nobody's: a tag that no writer has written to yet.
 """
+
+
+_FLAT: Final = """## Profile `flat`: the same in atomic tags
+
+For controllers and simulators without user-defined types (`plc.profile: flat` in
+`config/station.yaml`). Each member is a tag of its own: a result's an array of {slots}, one element
+per slot, a member of the status or the command a scalar. The BOOLs of a result are DINTs of 0 or 1,
+because an element of a BOOL array can only be changed by reading and writing back the DWORD that
+holds it; the ladder looks at bit 0.
+
+A verdict is written in one packet, its tags in the order of this table: SeqBegin first, SeqEnd
+last. The PLC's program copies them **in the opposite order**, SeqEnd first and SeqBegin last: then
+a copy with SeqBegin = SeqEnd cannot be a mixture of two results. `taktgate plc l5x --profile flat`
+writes the routine so.
+
+| profile | packet of one verdict with the status | verdicts in 4000 bytes | in 500 bytes |
+| --- | --- | --- | --- |
+{sizes}
+A controller that grants no large connection (4000 bytes) is asked for 500 bytes. Where these hold
+no whole verdict, the writer refuses the controller (State 4, as for a tag that is missing) rather
+than split one over two packets. More verdicts at a time than one packet holds go in several.
+
+{tags}"""
+
+
+def _flat_block() -> str:
+    profiles = (UdtProfile(), FlatProfile())
+    sizes = "".join(
+        f"| {profile.name} | {verdict_bytes(profile)} bytes | {_verdicts(profile, 4000)} "
+        f"| {_verdicts(profile, 500)} |\n"
+        for profile in profiles
+    )
+    rows = [
+        (
+            tag.name,
+            f"{tag.type}[{tag.dimension}]" if tag.dimension else tag.type,
+            "vision" if tag.written_by == "vision" else "PLC",
+            tag.meaning,
+        )
+        for tag in FLAT_TAGS
+    ]
+    tags = _table(("tag", "type", "written by", "meaning"), rows)
+    return _FLAT.format(slots=RESULT_SLOTS, sizes=sizes, tags=tags)
+
+
+def _verdicts(profile: Profile, connection_bytes: int) -> str:
+    try:
+        return str(verdicts_per_packet(profile, connection_bytes))
+    except ConnectionTooSmallError:
+        return "none: refused"
 
 
 def render() -> str:
     """Return the whole document."""
-    blocks = [_HEAD, *(_tag_block(tag) for tag in TAGS)]
+    blocks = [_HEAD, *(_tag_block(tag) for tag in TAGS), _flat_block()]
     blocks.append("## Codes\n")
     decisions = [(code, verdict) for verdict, code in DECISIONS.items()]
     blocks.append(

@@ -1,18 +1,22 @@
 """A ladder interpreter: runs rungs of Rockwell's neutral text as a controller would.
 
 It exists so that the routine that engineers import (`plc/ladder/gate_program.py`) is executed and
-compared with the stand-in's program. Only the instructions that the routine uses are known, after 1756-RM003
-(general instructions): XIC XIO OTE OTL OTU ONS TON RES EQU NEQ GEQ LIM MOV ADD SUB AND CPS.
+compared with the stand-in's program. Only the instructions that the routine uses are known, after
+1756-RM003 (general instructions): XIC XIO OTE OTL OTU ONS TON RES EQU NEQ GEQ LIM MOV ADD SUB AND
+CPS.
 """
 
 import copy
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 _INSTRUCTION: Final = re.compile(r"\s*([A-Z]+)\(([^()]*)\)")
 _PATH: Final = re.compile(r"([A-Za-z_:][\w:]*)|\[([^\]]+)\]")
+_BIT: Final = re.compile(r"(.+)\.(\d+)")
+"""One bit of a DINT: `Name[3].0`."""
 Memory = dict[str, Any]
 
 
@@ -38,6 +42,7 @@ class Branch:
 Logic = tuple[Instruction | Branch, ...]
 
 
+@lru_cache(maxsize=1024)
 def parse(text: str) -> Logic:
     """Parse one rung.
 
@@ -80,6 +85,16 @@ def _branch(text: str, at: int) -> tuple[Branch, int]:
             raise LadderError(f"branch goes on with {rest[:20]!r}; rule: ',' or ']'")
 
 
+def _operands(logic: Logic) -> Iterator[tuple[str, str]]:
+    """Yield each instruction's name and first operand."""
+    for part in logic:
+        if isinstance(part, Branch):
+            for leg in part.legs:
+                yield from _operands(leg)
+        else:
+            yield part.name, part.operands[0]
+
+
 class Routine:
     """A ladder routine on a memory of tags: BOOL, int and float, structures as dicts, arrays."""
 
@@ -88,6 +103,17 @@ class Routine:
         self._rungs = tuple(map(parse, rungs))
         self._now_ms = 0
         self._scanned_ms: dict[int, int] = {}
+
+    def prescan(self) -> None:
+        """Do what a controller does before the first scan after power-up or Program mode.
+
+        Prescan of 1756-RM003: OTE clears its bit, ONS sets its storage bit so that an input that is
+        on already is no edge, TON is reset. Everything else keeps what it holds.
+        """
+        for logic in self._rungs:
+            for name, operand in _operands(logic):
+                if name in _PRESCAN:
+                    _PRESCAN[name](self, operand)
 
     def scan(self, now_ms: int) -> None:
         """Run all rungs once, top to bottom, at *now_ms*."""
@@ -113,8 +139,9 @@ class Routine:
         try:
             return int(operand)
         except ValueError:
-            place, key = self._place(operand)
-            return place[key]
+            word, bit = _word(operand)
+            place, key = self._place(word)
+            return place[key] if bit is None else place[key] >> bit & 1
 
     def store(self, operand: str, value: Any) -> None:
         """Put *value* into a tag.
@@ -122,8 +149,12 @@ class Routine:
         Raises:
             LadderError: there is no such tag.
         """
-        place, key = self._place(operand)
-        place[key] = value
+        word, bit = _word(operand)
+        place, key = self._place(word)
+        if bit is None:
+            place[key] = value
+        else:
+            place[key] = place[key] & ~(1 << bit) | bool(value) << bit
 
     def _place(self, operand: str) -> tuple[Any, Any]:
         keys: list[Any] = []
@@ -139,8 +170,14 @@ class Routine:
         return place, keys[-1]
 
     def time(self, power: bool, timer: str) -> bool:
-        """Run a TON: it counts while power flows, and is reset when it does not."""
+        """Run a TON: it counts while power flows, and is reset when it does not.
+
+        Raises:
+            LadderError: its preset is negative, which stops a controller (major fault 4, code 34).
+        """
         state = self.value(timer)
+        if state["PRE"] < 0:
+            raise LadderError(f"{timer}: preset is negative: major fault, type 4, code 34")
         last_ms = self._scanned_ms.get(id(state), self._now_ms)
         self._scanned_ms[id(state)] = self._now_ms
         if not power:
@@ -149,6 +186,11 @@ class Routine:
         state["ACC"] = state["ACC"] + self._now_ms - last_ms if state["EN"] else 0
         state.update(EN=True, DN=state["ACC"] >= state["PRE"])
         return power
+
+
+def _word(operand: str) -> tuple[str, int | None]:
+    found = _BIT.fullmatch(operand)
+    return (operand, None) if found is None else (found[1], int(found[2]))
 
 
 def timer(preset_ms: int = 0) -> Memory:
@@ -217,4 +259,10 @@ _INSTRUCTIONS: Final[Mapping[str, Callable[..., bool]]] = {
     "CPS": _when(
         lambda routine, source, to, _length: routine.store(to, copy.copy(routine.value(source)))
     ),
+}
+
+_PRESCAN: Final[Mapping[str, Callable[[Routine, str], None]]] = {
+    "OTE": lambda routine, bit: routine.store(bit, False),
+    "ONS": lambda routine, storage: routine.store(storage, True),
+    "TON": _reset,
 }

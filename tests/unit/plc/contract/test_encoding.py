@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from taktgate.contracts.verdict import Verdict
 from taktgate.plc.contract.encoding import (
+    Layout,
     decode_command,
     encode_result,
     encode_status,
-    pack,
     unpack,
 )
+from taktgate.plc.contract.records import Command, ResultRecord, StatusRecord
 from taktgate.plc.contract.tags import (
     COMMAND,
     DECISIONS,
@@ -24,7 +25,6 @@ from taktgate.plc.contract.tags import (
     Udt,
     WriterState,
 )
-from taktgate.plc.link.port import Command, ResultRecord, StatusRecord
 
 RECORD = ResultRecord(
     sequence=7, trigger_id=4711, decision=1, error_code=0, score=0.25, age_ms=42, model_rev=99
@@ -42,7 +42,7 @@ def test_whatever_is_packed_comes_back(udt: Udt) -> None:
 
     @given(strategy)
     def round_trip(values: dict[str, int | float | bool]) -> None:
-        data = pack(udt, values)
+        data = Layout(udt).pack(values)
         assert len(data) == udt.size
         assert unpack(udt, data) == values
 
@@ -91,8 +91,7 @@ def test_a_status_on_the_wire() -> None:
 
 
 def test_a_command_is_read() -> None:
-    data = pack(
-        COMMAND,
+    data = Layout(COMMAND).pack(
         {
             "PlcHeartbeat": 1,
             "TriggerId": 2,

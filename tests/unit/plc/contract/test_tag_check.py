@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from taktgate.plc.contract.tag_check import check_tags
+from taktgate.plc.contract.tag_check import check_tags, differences
 from taktgate.plc.contract.tags import TAGS, Tag
 from taktgate.plc.errors import ContractMismatchError
 
@@ -39,6 +39,12 @@ def definitions() -> Definitions:
 
 
 def test_the_contract_itself_is_accepted(definitions: Definitions) -> None:
+    check_tags(definitions)
+
+
+def test_firmware_that_has_no_external_access_is_accepted(definitions: Definitions) -> None:
+    for definition in definitions.values():
+        definition["external_access"] = "Unknown"
     check_tags(definitions)
 
 
@@ -96,3 +102,14 @@ def test_each_difference_is_named(
     with pytest.raises(ContractMismatchError) as caught:
         check_tags(changed)
     assert words in str(caught.value)
+
+
+def test_all_differences_are_listed_in_the_order_of_the_table(definitions: Definitions) -> None:
+    del definitions["VIS01_Result"]
+    add_member(definitions)
+    set_member("VIS01_Cmd", "AckSeq", "data_type_name", "REAL")(definitions)
+    assert [(found.tag, found.member) for found in differences(definitions)] == [
+        ("VIS01_Result", ""),
+        ("VIS01_Sts", "Spare"),
+        ("VIS01_Cmd", "AckSeq"),
+    ]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from taktgate.plc.ladder.tag_docs import DOCUMENT, render
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 
 
 def test_the_document_is_current() -> None:
