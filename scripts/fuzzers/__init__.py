@@ -1,4 +1,4 @@
-"""Malformed input for the local Azure, and what it has promised to do about it.
+"""Malformed input for the local Azure and the PLC link, and what they promise to do about it.
 
 Every case follows from the seed, the target's name and its number alone, so a finding is made again
 by `scripts/fuzz TARGET --seed N --first NUMBER --cases 1`.
@@ -11,4 +11,5 @@ by `scripts/fuzz TARGET --seed N --first NUMBER --cases 1`.
 | `routes.py`   | routes of edgeHub, compiled and evaluated                                   |
 | `query.py`    | twin queries and target conditions, parsed and run                          |
 | `rest.py`     | requests (`rest_requests.py`) to IoT Hub's REST interface                   |
+| `cip.py`      | replies of a controller (`cip_replies.py`) to both backends of the PLC link |
 """

@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 
 from fuzzers.campaign import Report, Target, run
+from fuzzers.cip import open_cip
 from fuzzers.mqtt import open_mqtt
 from fuzzers.query import open_query
 from fuzzers.rest import open_rest
@@ -20,6 +21,7 @@ TARGETS: dict[str, Callable[[], AbstractAsyncContextManager[Target]]] = {
     "routes": open_routes,
     "query": open_query,
     "rest": open_rest,
+    "cip": open_cip,
 }
 
 
@@ -62,7 +64,7 @@ def _say(text: str) -> None:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/fuzz",
-        description="Throw malformed input at the local Azure. Exit: 1 with findings.",
+        description="Throw malformed input at local Azure and PLC link. Exit: 1 with findings.",
     )
     parser.add_argument("target", choices=(*TARGETS, "all"))
     parser.add_argument("--cases", type=int, default=100_000, help="of each (default: 100000)")

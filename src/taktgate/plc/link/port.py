@@ -1,78 +1,24 @@
 """The port to the controller: what the writer needs of it, and nothing of any vendor."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
 
-from taktgate.plc.contract.tags import WriterState
+from taktgate.plc.contract.records import Reading, ResultRecord, SlotEcho, StatusRecord
+from taktgate.plc.contract.verified import VerifiedContract
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """`VIS01_Cmd`, as read."""
-
-    plc_heartbeat: int
-    trigger_id: int
-    ack_seq: int = 0
-    recipe_id: int = 0
-    deadline_ms: int
-    enable: bool
-    reset: bool = False
-    hb_fault: bool = False
+if TYPE_CHECKING:
+    import socket  # a name in one signature
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusEcho:
-    """What `VIS01_Sts` holds at the controller: whose it is, and where its counters stand."""
+class Mode(StrEnum):
+    """What the controller does, by the status word of its identity object."""
 
-    boot_id: int
-    heartbeat: int
-    last_seq: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One read exchange. `echo` is there only when it was asked for."""
-
-    command: Command
-    echo: StatusEcho | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultRecord:
-    """One element of `VIS01_Result`. Valid, Pass, Reject, Late and SeqEnd follow from the rest."""
-
-    sequence: int
-    trigger_id: int
-    decision: int
-    error_code: int
-    score: float
-    age_ms: int
-    model_rev: int = 0
-    defect_code: int = 0
-    defect_count: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusRecord:
-    """`VIS01_Sts`, as written."""
-
-    heartbeat: int
-    boot_id: int
-    state: WriterState
-    error_code: int
-    queue_depth: int
-    last_seq: int
-    last_trigger_id: int
-    cnt_pass: int
-    cnt_reject: int
-    cnt_late: int
-    cnt_dup: int
-    cnt_overflow: int
-    cnt_reconnect: int
-    online: bool
-    ready: bool
-    fault: bool
+    RUN = "run"
+    PROGRAM = "program"
+    """No program is scanned: nobody judges at the gate."""
+    UNKNOWN = "unknown"
+    """A status word that is no Logix controller's: the PLC's heartbeat alone has to tell."""
 
 
 class TagLink(Protocol):
@@ -81,12 +27,25 @@ class TagLink(Protocol):
     After any LinkError the session is gone: only `open` may follow.
     """
 
-    def open(self) -> None:
-        """Open a session and hold the controller's tags against the contract.
+    def open(self, connection: "socket.socket", contract: VerifiedContract) -> None:
+        """Open a session on *connection*, which is connected, and compare the controller's marks.
+
+        The short open: no tag definition is uploaded. Takes *connection* over, also when it fails.
+        Each exchange is bounded by the reply timeout.
 
         Raises:
-            LinkRefusedError: the controller cannot be reached or refused the session.
-            ContractMismatchError: its tags are not ours.
+            LinkRefusedError: the controller refused the session or the connection in it.
+            LinkDeadError: no answer that can be trusted came in time.
+            ContractChangedError: it is not as it was when *contract* was verified.
+            ConnectionTooSmallError: what it grants holds no whole verdict.
+        """
+
+    def recheck(self) -> Mode:
+        """Compare the marks once more, in one exchange; return what the controller does.
+
+        Raises:
+            LinkDeadError: no answer that can be trusted came in time.
+            ContractChangedError: the controller has changed since the session was opened.
         """
 
     def read(self, *, echo: bool) -> Reading:
@@ -101,6 +60,13 @@ class TagLink(Protocol):
 
         Raises:
             LinkDeadError: the outcome is unknown, or a tag was refused.
+        """
+
+    def read_back(self, slots: Sequence[int]) -> tuple[SlotEcho, ...]:
+        """Read what the result slots *slots* (0..7) hold, in that order, in one exchange.
+
+        Raises:
+            LinkDeadError: no answer that can be trusted came in time.
         """
 
     def close(self, *, abort: bool) -> None:

@@ -1,4 +1,4 @@
-"""The socket under pycomm3: it believes nothing that it cannot check, and fails closed.
+"""The socket under both backends: it believes nothing that it cannot check, and fails closed.
 
 pycomm3 compares neither sequence count nor sender context, keeps its socket after a timeout, spins
 on a reply that was cut off, and bounds each `recv` instead of the exchange. With this socket in its
@@ -7,23 +7,21 @@ LinkDeadError, and after the first doubt every later call fails at once.
 """
 
 import contextlib
+import math
+import select
 import socket
 import struct
 import time
 from typing import Final, NoReturn
 
 from taktgate.plc.errors import LinkDeadError, LinkRefusedError
+from taktgate.plc.link.packets import HEADER_BYTES, MOST_BYTES, chosen_reply_id, find_doubt
 
-_HEADER_BYTES: Final = 24
 _READ_BYTES: Final = 8192
 _SEND_UNIT_DATA: Final = b"\x70\x00"
-_REGISTER_SESSION: Final = b"\x65\x00"
 _COMMAND: Final = slice(0, 2)
 _LENGTH: Final = slice(2, 4)
-_SESSION: Final = slice(4, 8)
-_CONTEXT: Final = slice(12, 20)
 _ITEM_LENGTH: Final = slice(42, 44)
-_SEQUENCE: Final = slice(44, 46)
 _BODY_START: Final = 44
 _SERVICE_OFFSET: Final = 2
 """The CIP service code, counted from the sequence count before it."""
@@ -47,13 +45,17 @@ class SafeSocket:
         """From the start of a send to the last byte of its reply."""
         self.expires_s: float | None = None
         """Monotonic time after which no exchange may go on, whatever its own deadline."""
+        self.reply = b""
+        """The last reply, checked; for a backend that hides what it made of it."""
         self._connect_timeout_s = connect_timeout_s
         self._socket: socket.socket | None = None
+        self._request: bytes | bytearray = b""
+        self._reply_id: int | None = None
+        self._deadline_s = 0.0
+        self._is_waiting = False
+        self._death = ""
         if connection is not None:
             self._adopt(connection)
-        self._request = b""
-        self._deadline_s = 0.0
-        self._death = ""
 
     def connect(self, host: str, port: int) -> None:
         """Connect to *host*.
@@ -73,23 +75,19 @@ class SafeSocket:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        # Waiting is done by poll alone: a socket's own timeout bounds one call, not the exchange.
+        connection.setblocking(False)
         self._socket = connection
+        self._poll = select.poll()
+        self._poll.register(connection, select.POLLIN)
 
-    def send(self, msg: bytes, timeout: float = 0) -> int:
+    def send(self, msg: bytes | bytearray, timeout: float = 0) -> int:
         """Send one request and start the exchange's deadline. *timeout* is ignored.
 
         Raises:
             LinkDeadError: the request did not leave in time.
         """
-        self._refuse_if_dead()
-        self._request = trim_doubled_write(msg)
-        self._deadline_s = time.monotonic() + self.exchange_timeout_s
-        if self.expires_s is not None:
-            self._deadline_s = min(self._deadline_s, self.expires_s)
-        try:
-            self._connection().sendall(self._request)
-        except OSError as error:
-            self._die(f"request not sent: {error}")
+        self._begin(trim_doubled_write(msg))
         return len(msg)
 
     def receive(self, timeout: float = 0) -> bytes:
@@ -98,14 +96,18 @@ class SafeSocket:
         Raises:
             LinkDeadError: it was late, cut off, or the answer to something else.
         """
-        self._refuse_if_dead()
-        reply = self._read(b"", _HEADER_BYTES)
-        frame_bytes = _HEADER_BYTES + int.from_bytes(reply[_LENGTH], "little")
-        reply = self._read(reply, frame_bytes)
-        doubt = find_doubt(self._request, reply, frame_bytes)
-        if doubt is not None:
-            self._die(doubt)
-        return reply
+        return self._finish(self._connection(), b"")
+
+    def exchange(self, request: bytes | bytearray, expected: bytes | bytearray = b"") -> bytes:
+        """Send *request* and return the reply to it, whole and checked.
+
+        A reply that is *expected*, byte for byte, leaves nothing to be checked: it has the session,
+        the connection, the sequence count and the length that it must have.
+
+        Raises:
+            LinkDeadError: the reply was late, cut off, or the answer to something else.
+        """
+        return self._finish(self._begin(request), expected)
 
     def close(self) -> None:
         """Close in good order."""
@@ -121,26 +123,82 @@ class SafeSocket:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             self._socket.close()
 
-    def _read(self, received: bytes, wanted_bytes: int) -> bytes:
-        while len(received) < wanted_bytes:
+    def _begin(self, request: bytes | bytearray) -> socket.socket:
+        connection = self._connection()
+        if self._is_waiting:
+            self._die("request before the reply to the last one")
+        self._is_waiting = True
+        self._request = request
+        self._deadline_s = time.monotonic() + self.exchange_timeout_s
+        if self.expires_s is not None:
+            self._deadline_s = min(self._deadline_s, self.expires_s)
+        if request[_COMMAND] != _SEND_UNIT_DATA:
+            # Only a connection's sequence count tells a reply from one that was sent twice.
+            if self._poll.poll(0):
+                self._die("more than one reply, or the controller closed the connection")
+            self._reply_id = chosen_reply_id(request) or self._reply_id
+        self._send_all(connection, request)
+        return connection
+
+    def _finish(self, connection: socket.socket, expected: bytes | bytearray) -> bytes:
+        if not self._is_waiting:
+            self._die("no reply is due")
+        reply = self._next_bytes(connection)
+        if reply != expected:
+            reply = self._whole(connection, reply)
+            doubt = find_doubt(self._request, reply, self._reply_id)
+            if doubt is not None:
+                self._die(doubt)
+        self._is_waiting = False
+        self.reply = reply
+        return reply
+
+    def _send_all(self, connection: socket.socket, request: bytes | bytearray) -> None:
+        unsent = memoryview(request)
+        while unsent:
             try:
-                chunk = self._connection().recv(_READ_BYTES)
+                unsent = unsent[connection.send(unsent) :]
+            except BlockingIOError:
+                self._poll.modify(connection, select.POLLOUT)
+                self._wait()
+                self._poll.modify(connection, select.POLLIN)
             except OSError as error:
-                self._die(f"no whole reply: {error}")
-            if not chunk:
-                self._die("reply cut off: the controller closed the connection")
-            received += chunk
+                self._die(f"request not sent: {error}")
+
+    def _whole(self, connection: socket.socket, received: bytes) -> bytes:
+        """Return the frame that begins with *received*, and whatever came with its end."""
+        while len(received) < HEADER_BYTES:
+            received += self._next_bytes(connection)
+        frame_bytes = HEADER_BYTES + int.from_bytes(received[_LENGTH], "little")
+        if frame_bytes > MOST_BYTES:
+            self._die(f"reply announces {frame_bytes} bytes")
+        while len(received) < frame_bytes:
+            received += self._next_bytes(connection)
         return received
 
-    def _connection(self) -> socket.socket:
-        """Return the socket, armed with what is left of the deadline."""
+    def _next_bytes(self, connection: socket.socket) -> bytes:
+        self._wait()
+        try:
+            received = connection.recv(_READ_BYTES)
+        except OSError as error:
+            self._die(f"no whole reply: {error}")
+        if not received:
+            self._die("reply cut off: the controller closed the connection")
+        return received
+
+    def _wait(self) -> None:
+        """Wait until the connection is ready, but not past the deadline of the exchange."""
         left_s = self._deadline_s - time.monotonic()
-        if self._socket is None:
-            self._die("not connected")
-        if left_s <= 0:
+        # Rounded up to whole milliseconds: no busy loop in the last one.
+        if left_s <= 0 or not self._poll.poll(math.ceil(1000 * left_s)):
             self._die("deadline of the exchange passed")
-        self._socket.settimeout(left_s)
-        return self._socket
+
+    def _connection(self) -> socket.socket:
+        connection = self._socket
+        if self._death or connection is None:
+            self._refuse_if_dead()
+            self._die("not connected")
+        return connection
 
     def _refuse_if_dead(self) -> None:
         if self._death:
@@ -151,34 +209,22 @@ class SafeSocket:
         raise LinkDeadError(reason)
 
 
-def find_doubt(request: bytes, reply: bytes, frame_bytes: int) -> str | None:
-    """Return why *reply* may not be believed as the answer to *request*, or None."""
-    if len(reply) != frame_bytes:
-        return "more bytes than one reply"
-    if reply[_COMMAND] != request[_COMMAND]:
-        return "reply to another command"
-    if reply[_CONTEXT] != request[_CONTEXT]:
-        return "reply with a foreign sender context"
-    if request[_COMMAND] != _REGISTER_SESSION and reply[_SESSION] != request[_SESSION]:
-        return "reply of another session"
-    if request[_COMMAND] == _SEND_UNIT_DATA and reply[_SEQUENCE] != request[_SEQUENCE]:
-        return "reply to another request (sequence count)"
-    return None
-
-
-def trim_doubled_write(frame: bytes) -> bytes:
+def trim_doubled_write(frame: bytes | bytearray) -> bytes | bytearray:
     """Return *frame* without the second copy of its body.
 
     pycomm3 1.2.16 appends sequence count and body of a single-tag write twice; strict targets
     refuse that. Any other frame is returned as it is.
     """
-    if frame[_COMMAND] != _SEND_UNIT_DATA or len(frame) <= _BODY_START + _SERVICE_OFFSET:
+    service_at = _BODY_START + _SERVICE_OFFSET
+    if frame[_COMMAND] != _SEND_UNIT_DATA or len(frame) <= service_at:
+        return frame
+    if frame[service_at] != _WRITE_TAG:
         return frame
     half = (len(frame) - _BODY_START) // 2
     first, second = frame[_BODY_START : _BODY_START + half], frame[_BODY_START + half :]
-    if first != second or first[_SERVICE_OFFSET] != _WRITE_TAG:
+    if first != second:
         return frame
     trimmed = bytearray(frame[: _BODY_START + half])
-    trimmed[_LENGTH] = (len(trimmed) - _HEADER_BYTES).to_bytes(2, "little")
+    trimmed[_LENGTH] = (len(trimmed) - HEADER_BYTES).to_bytes(2, "little")
     trimmed[_ITEM_LENGTH] = half.to_bytes(2, "little")
     return bytes(trimmed)
