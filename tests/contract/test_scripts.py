@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
     "bench", "bootstrap", "build_images", "check", "conformance_table", "demo", "fuzz", "lock",
-    "offline_day", "replay_images", "test", "test_pythons",
+    "offline_day", "plc_conformance", "replay_images", "test", "test_pythons",
 )  # fmt: skip
 
 # A Python that makes a .venv as far as the bootstrap looks: each call is written to $CALLS.
@@ -136,6 +137,29 @@ class TestBootstrap:
         code, errors = checkout.bootstrap(NPM_EXIT="1")
         assert code == 0
         assert "tests/judges/node are left out" in errors
+
+    def test_judges_that_failed_are_tried_again_but_not_at_each_start(
+        self, checkout: Checkout
+    ) -> None:
+        checkout.bootstrap(NPM_EXIT="1")
+        checkout.calls()
+        assert checkout.bootstrap() == (0, "")
+        assert checkout.calls() == []
+        an_hour_ago = time.time() - 3601
+        failure, lock = (
+            checkout.root / "tests/judges/node" / name
+            for name in ("npm-failed", "package-lock.json")
+        )
+        os.utime(lock, (an_hour_ago - 1, an_hour_ago - 1))
+        os.utime(failure, (an_hour_ago, an_hour_ago))
+        assert checkout.bootstrap() == (0, "")
+        assert [call.split()[0] for call in checkout.calls()] == ["npm"]
+
+    def test_judges_are_installed_once_for_all_pythons(self, checkout: Checkout) -> None:
+        checkout.bootstrap()
+        checkout.calls()
+        checkout.bootstrap(TAKTGATE_VENV=str(checkout.root / "another"))
+        assert not [call for call in checkout.calls() if call.startswith("npm ")]
 
     def test_two_at_once_install_once(self, checkout: Checkout) -> None:
         both = [checkout.start(), checkout.start()]

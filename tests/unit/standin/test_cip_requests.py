@@ -3,15 +3,17 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.standin.logix_bench import READ, WRITE, dint, packet, path, request, status_of
 
 from taktgate.plc.contract.tags import RESULT, TAGS
 from taktgate.standin.logix.data_types import Template
 from taktgate.standin.logix.errors import Status
+from taktgate.standin.logix.firmware import Firmware
 from taktgate.standin.logix.memory import TagMemory, symbols_of
 from taktgate.standin.logix.router import Router
 
 ROOM = 500
-READ, WRITE, READ_MODIFY_WRITE, READ_FRAGMENTED = 0x4C, 0x4D, 0x4E, 0x52
+READ_MODIFY_WRITE, READ_FRAGMENTED = 0x4E, 0x52
 SUCCESS, PARTIAL, GENERAL = Status.SUCCESS, Status.PARTIAL_TRANSFER, Status.GENERAL_ERROR
 
 
@@ -23,29 +25,6 @@ def memory() -> TagMemory:
 @pytest.fixture
 def router(memory: TagMemory) -> Router:
     return Router(memory)
-
-
-def path(*names: str | int) -> bytes:
-    """Return an EPATH of symbols, with an element where a number is."""
-    parts = []
-    for name in names:
-        if isinstance(name, int):
-            parts.append(bytes((0x28, name)))
-        else:
-            parts.append(bytes((0x91, len(name))) + name.encode() + b"\0" * (len(name) % 2))
-    return b"".join(parts)
-
-
-def request(service: int, where: bytes, data: bytes = b"") -> bytes:
-    return bytes((service, len(where) // 2)) + where + data
-
-
-def status_of(reply: bytes) -> tuple[int, int | None]:
-    return reply[2], struct.unpack_from("<H", reply, 4)[0] if reply[3] else None
-
-
-def dint(value: int) -> bytes:
-    return struct.pack("<HHi", 0xC4, 1, value)
 
 
 def handle(memory: TagMemory) -> bytes:
@@ -70,7 +49,7 @@ def test_the_doubled_body_of_a_single_write_is_tolerated_unless_strict(memory: T
     doubled = request(WRITE, path("VIS01_Sts", "State"), dint(2)) * 2
 
     assert status_of(Router(memory).answer(doubled, ROOM)) == (SUCCESS, None)
-    assert status_of(Router(memory, strict=True).answer(doubled, ROOM)) == (
+    assert status_of(Router(memory, firmware=Firmware(is_strict=True)).answer(doubled, ROOM)) == (
         Status.TOO_MUCH_DATA,
         None,
     )
@@ -146,13 +125,8 @@ def test_a_multiple_service_packet_executes_each_for_itself(
         request(WRITE, path("VIS01_Cmd", "AckSeq"), dint(9)),
         request(WRITE, path("VIS01_Sts", "QueueDepth"), dint(3)),
     ]
-    offsets, position = [], 2 + 2 * len(services)
-    for service in services:
-        offsets.append(position)
-        position += len(service)
-    body = struct.pack(f"<{len(services) + 1}H", len(services), *offsets) + b"".join(services)
 
-    reply = router.answer(request(0x0A, b"\x20\x02\x24\x01", body), ROOM)
+    reply = router.answer(packet(*services), ROOM)
 
     assert status_of(reply) == (Status.EMBEDDED_SERVICE_ERROR, None)
     count, *starts = struct.unpack_from("<4H", reply, 4)

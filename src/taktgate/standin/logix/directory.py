@@ -1,14 +1,16 @@
-"""What the controller tells about its tags: classes 0x6B (symbols) and 0x6C (templates)."""
+"""What the controller tells of its tags: symbols (0x6B), templates (0x6C), change marks (0xAC)."""
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, TypeVar
 
-from taktgate.standin.logix.data_types import Atomic, Template
+from taktgate.standin.logix.data_types import Template, type_code
 from taktgate.standin.logix.epath import Logical, Number, Segment, parse_path
 from taktgate.standin.logix.errors import CipError, Status
-from taktgate.standin.logix.memory import Symbol
+from taktgate.standin.logix.locations import base_symbol, split_program
+from taktgate.standin.logix.memory import TagMemory
 from taktgate.standin.logix.messages import Reply, Request
+from taktgate.standin.logix.tag_table import Symbol
 
 GET_ATTRIBUTE_LIST: Final = 0x03
 READ_TEMPLATE: Final = 0x4C
@@ -16,19 +18,14 @@ GET_INSTANCE_ATTRIBUTE_LIST: Final = 0x55
 
 Owner = TypeVar("Owner")
 
-_STRUCT_BIT: Final = 0x8000
-_DIMENSION_SHIFT: Final = 13
 _BASE_TAG: Final = 1 << 26
 """Software control bit that tells a tag from an alias."""
-_READ_WRITE: Final = 0
-_READ_ONLY: Final = 2
 
 
 def _symbol_type(symbol: Symbol) -> int:
-    array = (1 << _DIMENSION_SHIFT) if symbol.dimension else 0
-    if isinstance(symbol.data_type, Atomic):
-        return symbol.data_type.code | array
-    return _STRUCT_BIT | symbol.data_type.instance_id | array
+    if symbol.system is not None:
+        return symbol.system
+    return type_code(symbol.data_type, symbol.dimension)
 
 
 _SYMBOL_ATTRIBUTES: Final[dict[int, Callable[[Symbol], bytes]]] = {
@@ -37,9 +34,9 @@ _SYMBOL_ATTRIBUTES: Final[dict[int, Callable[[Symbol], bytes]]] = {
     3: lambda symbol: struct.pack("<I", 0x1000 * symbol.instance_id),
     5: lambda symbol: struct.pack("<I", 0x100 * symbol.instance_id),
     6: lambda symbol: struct.pack("<I", _BASE_TAG),
-    7: lambda symbol: struct.pack("<H", symbol.data_type.size_bytes),
+    7: lambda symbol: struct.pack("<H", symbol.data_type.size_bytes & 0xFFFF),
     8: lambda symbol: struct.pack("<III", symbol.dimension, 0, 0),
-    10: lambda symbol: bytes((_READ_ONLY if symbol.read_only else _READ_WRITE,)),
+    10: lambda symbol: bytes((symbol.access,)),
 }
 
 _TEMPLATE_ATTRIBUTES: Final[dict[int, Callable[[Template], bytes]]] = {
@@ -63,43 +60,51 @@ def attribute_list(data: bytes) -> tuple[int, ...]:
 
 
 class SymbolDirectory:
-    """Class 0x6B: which tags there are."""
+    """Class 0x6B: which tags there are, in the controller and in each program."""
 
-    def __init__(self, symbols: Sequence[Symbol]) -> None:
-        self._symbols = sorted(symbols, key=lambda symbol: symbol.instance_id)
+    def __init__(self, memory: TagMemory) -> None:
+        self._memory = memory
 
     def execute(self, request: Request) -> Reply:
-        """Return the attributes of all symbols from the instance in the path on.
+        """Return attributes of one symbol, or of all from the one in the path on.
 
         A reply that is full has status 6; the client comes back with the last instance + 1.
 
         Raises:
-            CipError: an attribute or the path is unknown.
+            CipError: an attribute, the program or the path is unknown.
             struct.error: the request is too short.
         """
-        start = _instance(parse_path(request.path))
-        attributes = [_known(_SYMBOL_ATTRIBUTES, number) for number in attribute_list(request.data)]
-        page = b""
-        for symbol in self._symbols:
-            if symbol.instance_id < start:
-                continue
-            entry = struct.pack("<I", symbol.instance_id)
-            entry += b"".join(encode(symbol) for encode in attributes)
-            if len(page) + len(entry) > request.room:
-                return Reply(data=page, status=Status.PARTIAL_TRANSFER)
-            page += entry
-        return Reply(data=page)
+        segments = parse_path(request.path)
+        if request.service == GET_ATTRIBUTE_LIST:
+            symbol, _ = base_symbol(self._memory.table, segments)
+            numbers = attribute_list(request.data)
+            return Reply(data=_attributes(_SYMBOL_ATTRIBUTES, symbol, numbers))
+        program, path = split_program(segments)
+        symbols = self._memory.table.scope(program)
+        if symbols is None:
+            raise CipError(Status.PATH_SEGMENT_ERROR)
+        return _page(symbols, _instance(path), request)
+
+
+def _page(symbols: Sequence[Symbol], start: int, request: Request) -> Reply:
+    attributes = [_known(_SYMBOL_ATTRIBUTES, number) for number in attribute_list(request.data)]
+    page = bytearray()
+    for symbol in symbols:
+        if symbol.instance_id < start:
+            continue
+        entry = struct.pack("<I", symbol.instance_id)
+        entry += b"".join(encode(symbol) for encode in attributes)
+        if len(page) + len(entry) > request.room:
+            return Reply(data=bytes(page), status=Status.PARTIAL_TRANSFER)
+        page += entry
+    return Reply(data=bytes(page))
 
 
 class TemplateDirectory:
-    """Class 0x6C: how UDTs are made."""
+    """Class 0x6C: how structures are made."""
 
-    def __init__(self, symbols: Sequence[Symbol]) -> None:
-        self._templates = {
-            symbol.data_type.instance_id: symbol.data_type
-            for symbol in symbols
-            if isinstance(symbol.data_type, Template)
-        }
+    def __init__(self, memory: TagMemory) -> None:
+        self._memory = memory
 
     def execute(self, request: Request) -> Reply:
         """Return attributes or the definition of the template in the path.
@@ -108,20 +113,47 @@ class TemplateDirectory:
             CipError: the template, the service or an attribute is unknown.
             struct.error: the request is too short.
         """
-        template = self._templates.get(_instance(parse_path(request.path)))
+        template = self._memory.table.templates.get(_instance(parse_path(request.path)))
         if template is None:
             raise CipError(Status.PATH_DESTINATION_UNKNOWN)
         if request.service == GET_ATTRIBUTE_LIST:
-            return Reply(data=_attributes(template, attribute_list(request.data)))
+            numbers = attribute_list(request.data)
+            return Reply(data=_attributes(_TEMPLATE_ATTRIBUTES, template, numbers))
         if request.service == READ_TEMPLATE:
             return _definition(template, request)
         raise CipError(Status.SERVICE_NOT_SUPPORTED)
 
 
-def _attributes(template: Template, numbers: Sequence[int]) -> bytes:
+class ChangeDirectory:
+    """Class 0xAC: what tells a client that the tags are no longer those that it uploaded."""
+
+    def __init__(self, memory: TagMemory) -> None:
+        self._memory = memory
+
+    def execute(self, request: Request) -> Reply:
+        """Return the change attributes that *request* lists.
+
+        Raises:
+            CipError: the service or an attribute is unknown.
+            struct.error: the request is too short.
+        """
+        if request.service != GET_ATTRIBUTE_LIST:
+            raise CipError(Status.SERVICE_NOT_SUPPORTED)
+        marks = self._memory.table.change_marks()
+        table = {number: _constant(mark) for number, mark in marks.items()}
+        return Reply(data=_attributes(table, None, attribute_list(request.data)))
+
+
+def _constant(value: bytes) -> Callable[[None], bytes]:
+    return lambda _: value
+
+
+def _attributes(
+    table: Mapping[int, Callable[[Owner], bytes]], owner: Owner, numbers: Sequence[int]
+) -> bytes:
     parts = [struct.pack("<H", len(numbers))]
     for number in numbers:
-        value = _known(_TEMPLATE_ATTRIBUTES, number)(template)
+        value = _known(table, number)(owner)
         parts += (struct.pack("<HH", number, Status.SUCCESS), value)
     return b"".join(parts)
 
@@ -142,7 +174,7 @@ def _instance(segments: Sequence[Segment]) -> int:
     raise CipError(Status.PATH_DESTINATION_UNKNOWN)
 
 
-def _known(table: dict[int, Callable[[Owner], bytes]], number: int) -> Callable[[Owner], bytes]:
+def _known(table: Mapping[int, Callable[[Owner], bytes]], number: int) -> Callable[[Owner], bytes]:
     try:
         return table[number]
     except KeyError:

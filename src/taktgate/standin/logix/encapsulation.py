@@ -34,7 +34,9 @@ class EncapsulationStatus(IntEnum):
 
     SUCCESS = 0x00
     INVALID_COMMAND = 0x01
+    INSUFFICIENT_MEMORY = 0x02
     INVALID_SESSION = 0x64
+    INVALID_LENGTH = 0x65
     UNSUPPORTED_PROTOCOL = 0x69
 
 
@@ -58,6 +60,16 @@ class Frame:
     context: bytes
     data: bytes
     status: int = EncapsulationStatus.SUCCESS
+
+    def reply(self, data: bytes = b"", status: int = EncapsulationStatus.SUCCESS) -> "Frame":
+        """Return the answer to this message: same command, session and context."""
+        return Frame(
+            command=self.command,
+            session=self.session,
+            context=self.context,
+            data=data,
+            status=status,
+        )
 
     def encode(self) -> bytes:
         """Return the bytes of the message."""

@@ -3,6 +3,7 @@
 LogixError
 ├── EncapsulationError   the peer sends what is no EtherNet/IP: its session ends
 ├── CipError             a request is refused: the reply carries the status
+├── DownloadError        a download asks for what cannot be done to the tags
 └── ListenError          the controller cannot listen where it was told to
 """
 
@@ -55,8 +56,12 @@ class Status(IntEnum):
 class Extended(IntEnum):
     """Extended status words that clients look at."""
 
+    CONNECTION_IN_USE = 0x0100
     CONNECTION_NOT_FOUND = 0x0107
     INVALID_CONNECTION_SIZE = 0x0109
+    RPI_NOT_SUPPORTED = 0x0111
+    OUT_OF_CONNECTIONS = 0x0113
+    NO_SUCH_LINK = 0x0312
     BEYOND_END = 0x2105
     TYPE_MISMATCH = 0x2107
 
@@ -68,3 +73,12 @@ class CipError(LogixError):
         super().__init__(status.name if extended is None else f"{status.name} {extended.name}")
         self.status = status
         self.extended = extended
+
+
+class DownloadError(LogixError):
+    """A download asks for what cannot be done to the tags; nothing has changed."""
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"{field}: {rule}")
+        self.field = field
+        self.rule = rule

@@ -1,9 +1,10 @@
-"""Who the controller says it is: identity, program name, clock and tag-table version."""
+"""Who the controller says it is: identity and mode, program name, clock."""
 
 import socket
 import struct
 import time
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 
 from taktgate.standin.logix.directory import attribute_list
@@ -18,9 +19,26 @@ _VENDOR: Final = 1
 _DEVICE_TYPE: Final = 14
 _PRODUCT_CODE: Final = 166
 _REVISION: Final = (33, 11)
-_REMOTE_RUN: Final = 0x3160
 _OPERATIONAL: Final = 3
 _CLOCK_ATTRIBUTES: Final = (0x06, 0x0B)
+
+
+class Mode(Enum):
+    """Keyswitch and mode: the status word of the identity object (Rockwell KB 28917).
+
+    The low byte says whether the program runs (0x60) or not (0x70), the high one where the key
+    stands: 0x10 Run, 0x20 Program, 0x30 Remote, each with or without bit 0.
+    """
+
+    RUN = 0x1160
+    PROGRAM = 0x2170
+    REMOTE_RUN = 0x3160
+    REMOTE_PROGRAM = 0x3170
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the controller scans its program."""
+        return self in (Mode.RUN, Mode.REMOTE_RUN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +48,16 @@ class Identity:
     product_name: str = "Taktgate stand-in Logix"
     program_name: str = "TaktgateLine"
     serial: int = 0x7A6B5C4D
+    mode: Mode = Mode.REMOTE_RUN
+    vendor: int = _VENDOR
+    device_type: int = _DEVICE_TYPE
+    """14 is a programmable controller, 12 a communications adapter (CIP Vol 1, appendix B)."""
 
     def attributes(self) -> bytes:
         """Return the attributes of the identity object, in order."""
         name = self.product_name.encode("ascii")
-        head = (_VENDOR, _DEVICE_TYPE, _PRODUCT_CODE, *_REVISION, _REMOTE_RUN, self.serial)
+        kind = (self.vendor, self.device_type, _PRODUCT_CODE)
+        head = (*kind, *_REVISION, self.mode.value, self.serial)
         return struct.pack("<HHHBBHI", *head) + bytes((len(name),)) + name
 
     def listing(self, host: str, port: int) -> bytes:
@@ -79,15 +102,6 @@ def tell_time(request: Request) -> Reply:
     """
     microseconds = time.time_ns() // 1000
     return _attribute_list(request, dict.fromkeys(_CLOCK_ATTRIBUTES, microseconds), "<Q")
-
-
-def tell_tag_table_version(request: Request) -> Reply:
-    """Answer class 0xAC: clients compare it to notice a download; ours never changes.
-
-    Raises:
-        CipError: the service or an attribute is unknown.
-    """
-    return _attribute_list(request, {1: 5, 2: 1, 3: 0x10, 4: 0x10, 10: 0x10}, "<I")
 
 
 def _attribute_list(request: Request, values: dict[int, int], layout: str) -> Reply:

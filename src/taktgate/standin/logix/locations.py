@@ -1,13 +1,14 @@
 """Where in the tag memory a request path leads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from taktgate.standin.logix.data_types import Atomic, DataType
 from taktgate.standin.logix.epath import Logical, Name, Number, Segment, parse_path
 from taktgate.standin.logix.errors import CipError, Extended, Status
-from taktgate.standin.logix.memory import Symbol, TagMemory
+from taktgate.standin.logix.memory import TagMemory
+from taktgate.standin.logix.tag_table import PROGRAM_PREFIX, Symbol, TagTable
 
 SYMBOL_CLASS: Final = 0x6B
 _PATHS_KEPT: Final = 1024
@@ -24,6 +25,8 @@ class Location:
     """Elements of this type from here to the end of the array."""
     bit: int | None = None
     """Set for a BOOL inside its hidden host."""
+    is_array: bool = False
+    """An index may follow in the path."""
 
     def span_bytes(self, elements: int) -> int:
         """Return the size of *elements* elements from here.
@@ -37,11 +40,11 @@ class Location:
 
 
 class Locator:
-    """Resolves paths; clients repeat the same few, so answers are kept."""
+    """Resolves paths; clients repeat the same few, so answers are kept until the next download."""
 
     def __init__(self, memory: TagMemory) -> None:
         self._memory = memory
-        self._by_instance = {symbol.instance_id: symbol for symbol in memory.symbols}
+        self._table = memory.table
         self._known: dict[bytes, Location] = {}
 
     def locate(self, path: bytes) -> Location:
@@ -50,6 +53,9 @@ class Locator:
         Raises:
             CipError: the tag, the member or the element does not exist.
         """
+        if self._table is not self._memory.table:
+            self._table = self._memory.table
+            self._known.clear()
         location = self._known.get(path)
         if location is None:
             location = self._resolve(parse_path(path))
@@ -59,45 +65,70 @@ class Locator:
         return location
 
     def _resolve(self, segments: tuple[Segment, ...]) -> Location:
-        symbol, rest = self._base(segments)
+        symbol, rest = base_symbol(self._table, segments)
+        if symbol.system is not None:
+            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
         location = Location(
-            symbol=symbol, data_type=symbol.data_type, offset=0, count=symbol.elements
+            symbol=symbol,
+            data_type=symbol.data_type,
+            offset=0,
+            count=symbol.elements,
+            is_array=bool(symbol.dimension),
         )
-        if rest and isinstance(rest[0], Number):
-            location = _element(location, rest[0])
-            rest = rest[1:]
         for segment in rest:
-            location = _member(location, segment)
+            follow = _member if isinstance(segment, Name) else _element
+            location = follow(location, segment)
         return location
 
-    def _base(self, segments: tuple[Segment, ...]) -> tuple[Symbol, Sequence[Segment]]:
-        symbol: Symbol | None = None
-        used = 1
-        if segments and isinstance(segments[0], Name):
-            symbol = self._memory.symbol(segments[0].value)
+
+def base_symbol(table: TagTable, segments: Sequence[Segment]) -> tuple[Symbol, Sequence[Segment]]:
+    """Return the symbol that a path begins with, and the segments behind it.
+
+    A path begins with a name, with a program's name and a name, or with the class of symbols and
+    an instance, behind a program's name if it is one of that program (1756-PM020).
+
+    Raises:
+        CipError: there is no such symbol.
+    """
+    program, rest = split_program(segments)
+    match rest:
+        case [Name(value=name), *behind]:
+            symbol = table.by_name(f"{PROGRAM_PREFIX}{program}.{name}" if program else name)
             if symbol is None:
                 raise CipError(Status.PATH_SEGMENT_ERROR)
-        elif len(segments) > 1 and segments[0] == Number(Logical.CLASS, SYMBOL_CLASS):
-            used = 2
-            second = segments[1]
-            if isinstance(second, Number) and second.kind is Logical.INSTANCE:
-                symbol = self._by_instance.get(second.value)
-        if symbol is None:
-            raise CipError(Status.PATH_DESTINATION_UNKNOWN)
-        return symbol, segments[used:]
+            return symbol, behind
+        case [
+            Number(kind=Logical.CLASS, value=number),
+            Number(kind=Logical.INSTANCE, value=instance),
+            *behind,
+        ] if number == SYMBOL_CLASS:
+            symbol = table.by_instance(program, instance)
+            if symbol is not None:
+                return symbol, behind
+    raise CipError(Status.PATH_DESTINATION_UNKNOWN)
 
 
-def _element(location: Location, segment: Number) -> Location:
-    symbol = location.symbol
-    if segment.kind is not Logical.ELEMENT or not symbol.dimension:
+def split_program(segments: Sequence[Segment]) -> tuple[str, Sequence[Segment]]:
+    """Return the program that a path is relative to, '' for the controller, and the rest."""
+    prefix = PROGRAM_PREFIX.lower()
+    match segments:
+        case [Name(value=name), *rest] if rest and name.startswith(prefix):
+            return name.removeprefix(prefix), rest
+    return "", segments
+
+
+def _element(location: Location, segment: Segment) -> Location:
+    if not isinstance(segment, Number) or segment.kind is not Logical.ELEMENT:
         raise CipError(Status.PATH_SEGMENT_ERROR)
-    if segment.value >= symbol.dimension:
+    if not location.is_array:
+        raise CipError(Status.PATH_SEGMENT_ERROR)
+    if segment.value >= location.count:
         raise CipError(Status.GENERAL_ERROR, Extended.BEYOND_END)
-    return Location(
-        symbol=symbol,
-        data_type=symbol.data_type,
-        offset=segment.value * symbol.data_type.size_bytes,
-        count=symbol.dimension - segment.value,
+    return replace(
+        location,
+        offset=location.offset + segment.value * location.data_type.size_bytes,
+        count=location.count - segment.value,
+        is_array=False,
     )
 
 
@@ -105,12 +136,13 @@ def _member(location: Location, segment: Segment) -> Location:
     if isinstance(location.data_type, Atomic) or not isinstance(segment, Name):
         raise CipError(Status.PATH_SEGMENT_ERROR)
     field = location.data_type.members.get(segment.value)
-    if field is None:
+    if field is None or location.is_array:
         raise CipError(Status.PATH_SEGMENT_ERROR)
     return Location(
         symbol=location.symbol,
         data_type=field.type,
         offset=location.offset + field.offset,
-        count=1,
+        count=max(1, field.dimension),
         bit=field.bit,
+        is_array=bool(field.dimension),
     )

@@ -10,6 +10,8 @@ from taktgate.standin.logix.errors import CipError, Extended, Status
 from taktgate.standin.logix.locations import Location, Locator
 from taktgate.standin.logix.memory import TagMemory
 from taktgate.standin.logix.messages import Reply, Request
+from taktgate.standin.logix.tag_table import Access
+from taktgate.standin.logix.torn_writes import TornWrites
 
 
 class TagService(IntEnum):
@@ -22,20 +24,21 @@ class TagService(IntEnum):
     WRITE_FRAGMENTED = 0x53
 
 
-_INTEGERS: Final = (Atomic.SINT, Atomic.INT, Atomic.DINT)
+_INTEGERS: Final = (Atomic.SINT, Atomic.INT, Atomic.DINT, Atomic.LINT, Atomic.DWORD)
 
 
 class TagServices:
     """Executes tag services on a memory.
 
     Bytes behind the end of a write are ignored, as the controllers in the field do: pycomm3 sends
-    the body of a single write twice. `strict` refuses them.
+    the body of a single write twice. `is_strict` refuses them.
     """
 
-    def __init__(self, memory: TagMemory, *, strict: bool = False) -> None:
+    def __init__(self, memory: TagMemory, *, is_strict: bool = False) -> None:
         self._memory = memory
         self._locator = Locator(memory)
-        self._strict = strict
+        self.torn_writes = TornWrites(memory)
+        self._is_strict = is_strict
         self._services: dict[int, Callable[[Location, Request], Reply]] = {
             TagService.READ: self._read,
             TagService.READ_FRAGMENTED: self._read,
@@ -54,7 +57,11 @@ class TagServices:
         service = self._services.get(request.service)
         if service is None:
             raise CipError(Status.SERVICE_NOT_SUPPORTED)
-        return service(self._locator.locate(request.path), request)
+        location = self._locator.locate(request.path)
+        if location.symbol.access is Access.NONE:
+            raise CipError(Status.PERMISSION_DENIED)
+        self.torn_writes.before_access(location.symbol)
+        return service(location, request)
 
     def _read(self, location: Location, request: Request) -> Reply:
         elements, skip = struct.unpack_from("<H", request.data)[0], 0
@@ -105,12 +112,12 @@ class TagServices:
     def _exactly(self, data: bytes, size: int) -> bytes:
         if len(data) < size:
             raise CipError(Status.NOT_ENOUGH_DATA)
-        if self._strict and len(data) > size:
+        if self._is_strict and len(data) > size:
             raise CipError(Status.TOO_MUCH_DATA)
         return data[:size]
 
     def _check_access(self, location: Location) -> None:
-        if location.symbol.read_only:
+        if location.symbol.access is not Access.READ_WRITE:
             raise CipError(Status.PERMISSION_DENIED)
 
     def _bytes(self, location: Location, size: int) -> bytes:
@@ -120,12 +127,9 @@ class TagServices:
         return bytes(data[location.offset : location.offset + size])
 
     def _store(self, location: Location, skip: int, value: bytes) -> None:
-        data = self._memory.bytes_of(location.symbol)
         start = location.offset + skip
-        if location.bit is None:
-            data[start : start + len(value)] = value
-        elif value[0]:
-            data[start] |= 1 << location.bit
-        else:
-            data[start] &= ~(1 << location.bit) & 0xFF
-        self._memory.log_write(location.symbol, start, len(value))
+        if location.bit is not None:
+            host = self._memory.bytes_of(location.symbol)[start]
+            mask = 1 << location.bit
+            value = bytes((host | mask if value[0] else host & ~mask & 0xFF,))
+        self.torn_writes.write(location.symbol, start, value)
