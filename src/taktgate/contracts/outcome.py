@@ -10,6 +10,8 @@ from taktgate.contracts.codec import STRICT_DOCUMENT, Finite, Name, Nanoseconds
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Reason, Verdict
 
+Count = Annotated[int, Field(ge=0)]
+
 
 class Lane(StrEnum):
     """The way by which a verdict reached the writer."""
@@ -25,7 +27,8 @@ class Outcome:
     """One closed part, sent on route `outcomes` for the record. It never comes back to the line.
 
     After a conflict or a lost acknowledge a part has more than one: the last one for
-    (plc_epoch, trigger_id) counts.
+    (plc_epoch, trigger_id) counts. Fields with a default may be missing in an outcome of an
+    older writer; they open no gate, so the version of the contract stays as it is.
     """
 
     __pydantic_config__ = STRICT_DOCUMENT
@@ -40,9 +43,20 @@ class Outcome:
     result_sequence: Annotated[int, Field(ge=0)]
     """SeqBegin of the result slot; 0 when nothing could be written."""
     written: bool
-    """True when the PLC confirmed the write of the result slot."""
+    """True when the PLC surely had this result in time: it confirmed the write before the deadline,
+    or its AckSeq named the result. False: nothing was written, or nobody knows what came of it."""
     trigger_to_ack_ms: Finite | None
     """From the earlier end of the trigger interval to the PLC's reply to the write."""
     score: Finite | None
     model: ModelRef | None
     closed_ns: Nanoseconds
+    acknowledged_ms: Finite | None = None
+    """From the earlier end of the trigger interval to the reading whose AckSeq named the result:
+    the PLC's program has consumed it by then. None: that was never seen, which proves nothing when
+    another result was acknowledged meanwhile, since AckSeq names only the newest."""
+    age_ms: Count | None = None
+    """AgeMs as it was written: exposure to encoding. None when nothing was written."""
+    retries: Count = 0
+    """How often the same result was written again because what came of a write was unknown."""
+    queue_depth: Count = 0
+    """Parts that still waited for their verdict when this one was decided."""

@@ -116,6 +116,9 @@ class WriterReported:
     error: str
     controller: str
     realtime: bool
+    """True when the writer process has every real-time right that it asks for."""
+    rights: dict[str, bool]
+    """Each of them, `scheduling` and `memory`: granted or not; empty while it does not report."""
     lanes: tuple[str, ...]
 
 

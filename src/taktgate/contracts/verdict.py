@@ -120,7 +120,8 @@ def seal(envelope: VerdictEnvelope) -> VerdictEnvelope:
 
 def content_digest(envelope: VerdictEnvelope) -> str:
     """Return the SHA-256 (hex) of everything in *envelope* but its digest."""
-    return hashlib.sha256(encode(replace(envelope, digest=""))).hexdigest()
+    bare = replace(envelope, digest="") if envelope.digest else envelope
+    return hashlib.sha256(encode(bare)).hexdigest()
 
 
 def open_envelope(payload: bytes) -> VerdictEnvelope:
@@ -129,7 +130,15 @@ def open_envelope(payload: bytes) -> VerdictEnvelope:
     Raises:
         ContractError: *payload* breaks the contract, or its digest is not that of its content.
     """
-    envelope = decode(VerdictEnvelope, payload)
+    return expect_sealed(decode(VerdictEnvelope, payload))
+
+
+def expect_sealed(envelope: VerdictEnvelope) -> VerdictEnvelope:
+    """Return *envelope*, whose digest is that of its content.
+
+    Raises:
+        ContractError: it is not.
+    """
     if envelope.digest != content_digest(envelope):
         raise ContractError("VerdictEnvelope", "digest", "does not match the content")
     return envelope

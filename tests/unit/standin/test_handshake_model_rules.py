@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.plc.contract.encoding import encode_result
+from taktgate.plc.contract.records import ResultRecord
 from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES, RESULT_SLOTS
-from taktgate.plc.link.port import ResultRecord
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.facts import PIECES, Plc, Result, Slot
 from taktgate.standin.handshake_model.model import Model
@@ -136,7 +136,7 @@ class Twins:
         self.state = plc.put(self.state, result, self.presets, range(first, last))
 
     def restart(self) -> None:
-        self.state = plc.restart(self.state, keeps_numbers=False)
+        self.state = plc.restart(self.state, plc.Numbers.ELSEWHERE)
         acknowledged = self.state.ack_seq
         self.start_program(self.state.trigger_id)
         self.program._ack_seq = acknowledged
@@ -153,6 +153,7 @@ class Twins:
         assert scanned.comm_ok == outputs.comm_ok
         assert self.state.trigger_id == outputs.command.trigger_id
         assert self.state.ack_seq == outputs.command.ack_seq
+        assert self.state.hb_fault == outputs.command.hb_fault
         assert [(event.part.trigger_id, event.is_accepted) for event in gated] == [
             (part.trigger_id, part.gate is Gate.ACCEPT) for part in outputs.closed
         ]

@@ -6,6 +6,7 @@ from typing import Final
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
+from taktgate.plc.contract.records import ResultRecord
 from taktgate.plc.errors import IllegalTransitionError
 
 
@@ -16,11 +17,13 @@ class PartState(StrEnum):
     """Waits for its verdict."""
     DUE = "due"
     """Decided; the result is to be written."""
+    WRITTEN = "written"
+    """The PLC has confirmed the write; its program has not acknowledged the result yet."""
     SETTLED = "settled"
-    """The PLC has confirmed the result."""
+    """Nothing more is expected: its program has acknowledged the result, or will not."""
     LOST = "lost"
-    """Decided or given up while the link died, or confirmed too late to be changed: what the PLC
-    made of it is unknown."""
+    """Decided or given up while the link died, or too late to be changed: what the PLC made of it
+    is unknown."""
 
 
 class PartEvent(StrEnum):
@@ -28,20 +31,29 @@ class PartEvent(StrEnum):
 
     DECIDED = "decided"
     CONFIRMED = "confirmed"
+    """By the PLC's reply to the write."""
+    REPEATED = "repeated"
+    """What came of the write is unknown, and the very same result may be written again."""
     OVERRULED = "overruled"
     """A reject takes the place of what was decided before; a PASS never does."""
+    CLOSED = "closed"
+    """AckSeq named the result, or will not any more."""
     LINK_LOST = "link_lost"
 
 
 TRANSITIONS: Final = {
     (PartState.OPEN, PartEvent.DECIDED): PartState.DUE,
     (PartState.OPEN, PartEvent.LINK_LOST): PartState.LOST,
-    (PartState.DUE, PartEvent.CONFIRMED): PartState.SETTLED,
+    (PartState.DUE, PartEvent.CONFIRMED): PartState.WRITTEN,
+    (PartState.DUE, PartEvent.REPEATED): PartState.DUE,
     (PartState.DUE, PartEvent.OVERRULED): PartState.DUE,
     (PartState.DUE, PartEvent.LINK_LOST): PartState.LOST,
+    (PartState.WRITTEN, PartEvent.OVERRULED): PartState.DUE,
+    (PartState.WRITTEN, PartEvent.CLOSED): PartState.SETTLED,
     (PartState.SETTLED, PartEvent.OVERRULED): PartState.DUE,
+    (PartState.LOST, PartEvent.REPEATED): PartState.DUE,
     (PartState.LOST, PartEvent.OVERRULED): PartState.DUE,
-    (PartState.LOST, PartEvent.CONFIRMED): PartState.SETTLED,
+    (PartState.LOST, PartEvent.CLOSED): PartState.SETTLED,
 }
 
 
@@ -69,18 +81,48 @@ class Part:
     trigger_ns: int
     observed_ns: int
     deadline_ns: int
-    """Counted from the earlier end of the interval: a PASS has to be confirmed by then."""
+    """Counted from the earlier end of the interval: a PASS has to be confirmed before it."""
     state: PartState = PartState.OPEN
     decision: Decision | None = None
+    queue_depth: int = 0
+    """Parts that were still open when it was decided."""
+    record: ResultRecord | None = None
+    """What was sent for its present decision; None while nothing was."""
     sequence: int = 0
-    """SeqBegin of its newest result; 0 while none was written."""
+    """SeqBegin of its newest result; 0 while none was sent."""
+    retries: int = 0
+    """How often a result of it was sent again."""
+    continued_in: int | None = None
+    """A later epoch that was proven to continue its own: its result may go out there too."""
     pass_went_out: bool = False
     """A PASS was sent for it, whatever was decided since."""
+    was_found: bool = False
+    """It was there when the writer came: an earlier start may have answered for it."""
+    was_lost: bool = False
+    """The link died with it: what was sent for it may still be executed, at any time."""
+    confirmed_ns: int | None = None
+    """When the PLC's reply to the write came."""
 
     @property
     def holds_pass(self) -> bool:
         """True while the PASS that closed it stands."""
         return self.decision is not None and self.decision.is_pass
+
+    @property
+    def is_certain(self) -> bool:
+        """Tell whether the confirmed result is surely what the PLC's program goes by.
+
+        A reject is, where no PASS was ever sent. Otherwise it has to be confirmed in time, and no
+        write may be adrift that could still take its place; then only AckSeq can tell.
+        """
+        may_pass = self.holds_pass or self.pass_went_out or self.was_found
+        if self.confirmed_ns is None:
+            return False
+        return not may_pass or (self.confirmed_ns < self.deadline_ns and not self.was_lost)
+
+    def can_be_confirmed(self, now_ns: int, *, reserve_ns: int) -> bool:
+        """Tell whether a result sent now can be confirmed by its deadline."""
+        return now_ns + reserve_ns <= self.deadline_ns
 
     def can_be_revoked(self, now_ns: int) -> bool:
         """Tell whether a reject may still come before the PLC's own deadline.
@@ -112,13 +154,43 @@ def advance(state: PartState, event: PartEvent) -> PartState:
         raise IllegalTransitionError(f"{event} while {state}") from None
 
 
-def decide(part: Part, decision: Decision) -> Part:
+def decide(part: Part, decision: Decision, *, queue_depth: int = 0) -> Part:
     """Return *part*, closed with its first decision.
 
     Raises:
         IllegalTransitionError: it is closed already.
     """
-    return replace(part, state=advance(part.state, PartEvent.DECIDED), decision=decision)
+    state = advance(part.state, PartEvent.DECIDED)
+    return replace(part, state=state, decision=decision, queue_depth=queue_depth)
+
+
+def send(part: Part, record: ResultRecord) -> Part:
+    """Return *part* with *record* on its way, for the first time or again."""
+    return replace(
+        part,
+        retries=part.retries + (part.record is not None),
+        record=record,
+        sequence=record.sequence,
+        pass_went_out=part.pass_went_out or part.holds_pass,
+    )
+
+
+def confirm(part: Part, now_ns: int) -> Part:
+    """Return *part* after the PLC's reply to the write, at *now_ns*.
+
+    Raises:
+        IllegalTransitionError: no result was on its way.
+    """
+    return replace(part, state=advance(part.state, PartEvent.CONFIRMED), confirmed_ns=now_ns)
+
+
+def repeat(part: Part, epoch: int) -> Part:
+    """Return *part* with its decision due once more, in *epoch*: the same result, if one was sent.
+
+    Raises:
+        IllegalTransitionError: nothing is unknown about it.
+    """
+    return replace(part, state=advance(part.state, PartEvent.REPEATED), continued_in=epoch)
 
 
 def overrule(part: Part, decision: Decision) -> Part:
@@ -129,16 +201,17 @@ def overrule(part: Part, decision: Decision) -> Part:
     """
     if decision.is_pass:
         raise IllegalTransitionError("a PASS overrules nothing")
-    return replace(part, state=advance(part.state, PartEvent.OVERRULED), decision=decision)
+    state = advance(part.state, PartEvent.OVERRULED)
+    return replace(part, state=state, decision=decision, record=None, confirmed_ns=None)
 
 
-def confirm(part: Part) -> Part:
-    """Return *part* after the PLC's confirmation: its reply to the write, or its AckSeq.
+def close(part: Part) -> Part:
+    """Return *part* after its acknowledge, or when none is waited for any more.
 
     Raises:
-        IllegalTransitionError: no result was on its way.
+        IllegalTransitionError: no result of it was written.
     """
-    return replace(part, state=advance(part.state, PartEvent.CONFIRMED))
+    return replace(part, state=advance(part.state, PartEvent.CLOSED))
 
 
 def lose(part: Part) -> Part:
@@ -148,4 +221,5 @@ def lose(part: Part) -> Part:
         IllegalTransitionError: its result was confirmed before.
     """
     decision = part.decision or no_decision(Reason.RESTARTED)
-    return replace(part, state=advance(part.state, PartEvent.LINK_LOST), decision=decision)
+    state = advance(part.state, PartEvent.LINK_LOST)
+    return replace(part, state=state, decision=decision, was_lost=True)

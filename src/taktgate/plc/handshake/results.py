@@ -5,9 +5,9 @@ from typing import Final
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import ResultRecord
 from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES
 from taktgate.plc.handshake.parts import Decision, Part
-from taktgate.plc.link.port import ResultRecord
 
 MAX_DINT: Final = 2**31 - 1
 _WORST_SCORE: Final = 1.0

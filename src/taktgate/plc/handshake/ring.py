@@ -2,10 +2,9 @@
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.outcome import Outcome
-from taktgate.contracts.verdict import Reason
 from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.contract.tags import slot_of
-from taktgate.plc.handshake.parts import Part, PartState, lose
+from taktgate.plc.handshake.parts import Part, PartState, close, lose
 
 
 class PartRing:
@@ -36,7 +35,9 @@ class PartRing:
     def add(self, part: Part, now_ns: int) -> None:
         """Put a new *part* into its slot; a result still due there can no longer be written."""
         holder = self.find(part.trigger_id)
-        if holder is not None and holder.state is PartState.DUE:
+        if holder is not None and holder.state is PartState.WRITTEN:
+            self.close(holder, now_ns)
+        elif holder is not None and holder.state is PartState.DUE:
             self.report(holder, now_ns, written=False)
         self.update(part)
 
@@ -45,7 +46,9 @@ class PartRing:
         self._slots[slot_of(part.trigger_id)] = part
 
     def lose_all(self, now_ns: int) -> None:
-        """Give up every part that is open or on its way to the PLC."""
+        """Give up every part that is open or on its way; wait for no acknowledge any more."""
+        for part in self.within(PartState.WRITTEN):
+            self.close(part, now_ns)
         for part in (*self.within(PartState.OPEN), *self.within(PartState.DUE)):
             self.give_up(part, now_ns)
 
@@ -55,20 +58,24 @@ class PartRing:
         self.update(lost)
         self.report(lost, now_ns, written=False)
 
+    def close(self, part: Part, now_ns: int, *, is_acknowledged: bool = False) -> None:
+        """Record what became of *part*, whose AckSeq has come or will not."""
+        self.update(close(part))
+        written = is_acknowledged or part.is_certain
+        self.report(part, now_ns, written=written, is_acknowledged=is_acknowledged)
+
     def clear(self) -> None:
         """Forget all parts: their numbers mean others from now on."""
         self._slots.clear()
 
-    def report(self, part: Part, now_ns: int, *, written: bool, is_measured: bool = True) -> None:
-        """Record what became of *part*. A part may be reported again: the last word counts.
-
-        *is_measured* is False when nobody saw when the PLC took the result.
-        """
+    def report(
+        self, part: Part, now_ns: int, *, written: bool, is_acknowledged: bool = False
+    ) -> None:
+        """Record what became of *part*. A part may be reported again: the last word counts."""
         decision = part.decision
         assert decision is not None
         envelope = decision.envelope
-        # Nobody saw when a part was triggered that the writer only found.
-        is_measured = is_measured and written and decision.reason is not Reason.RESTARTED
+        confirmed_ns = part.confirmed_ns if written else None
         self._outcomes.append(
             Outcome(
                 contract=CONTRACT_VERSION,
@@ -80,10 +87,14 @@ class PartRing:
                 lane=decision.lane,
                 result_sequence=part.sequence,
                 written=written,
-                trigger_to_ack_ms=(now_ns - part.trigger_ns) / MILLISECOND if is_measured else None,
+                trigger_to_ack_ms=_since_trigger(part, confirmed_ns),
                 score=None if envelope is None else envelope.score,
                 model=None if envelope is None else envelope.model,
-                closed_ns=now_ns,
+                closed_ns=now_ns if part.confirmed_ns is None else part.confirmed_ns,
+                acknowledged_ms=_since_trigger(part, now_ns if is_acknowledged else None),
+                age_ms=None if part.record is None else part.record.age_ms,
+                retries=part.retries,
+                queue_depth=part.queue_depth,
             )
         )
 
@@ -91,3 +102,10 @@ class PartRing:
         """Return the records since the last call."""
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
+
+
+def _since_trigger(part: Part, then_ns: int | None) -> float | None:
+    """Return the milliseconds from the trigger of *part*; None where nobody saw one of the two."""
+    if then_ns is None or part.was_found:
+        return None
+    return (then_ns - part.trigger_ns) / MILLISECOND

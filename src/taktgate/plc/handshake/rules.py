@@ -16,8 +16,9 @@ from dataclasses import replace
 from typing import Final
 
 from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
+from taktgate.contracts.verdict import Reason, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command, ResultRecord, SlotEcho
 from taktgate.plc.contract.tags import RESULT_SLOTS
 from taktgate.plc.handshake.admission import (
     Cause,
@@ -29,20 +30,18 @@ from taktgate.plc.handshake.admission import (
     objection,
     stranger_of,
 )
+from taktgate.plc.handshake.delivery import Delivery, contradicted
 from taktgate.plc.handshake.parts import (
     Decision,
     Part,
     PartState,
-    confirm,
     decide,
     expired,
     no_decision,
     overrule,
 )
-from taktgate.plc.handshake.results import next_sequence, to_record
 from taktgate.plc.handshake.ring import PartRing
 from taktgate.plc.handshake.watch import PlcLife, PlcWatch
-from taktgate.plc.link.port import Command, ResultRecord
 
 MAX_DEADLINE_MS: Final = 10_000
 NO_PART: Final = 0
@@ -62,38 +61,35 @@ class Handshake:
         self._ring = PartRing(station=place.station)
         self._command: Command | None = None
         self._is_first_read = True
+        self._is_reopened = True
         self.epoch = choose_epoch()
         self.plc = PlcWatch()
-        self.last_sequence = 0
         self.has_fault = False
         """Something happened that a person should look at; the PLC's Reset clears it."""
         self.counts: Counter[str] = Counter()
-        """Confirmed results by verdict, and refused parts under OVERFLOW."""
+        """Results by verdict (see `Delivery`), and refused parts under OVERFLOW."""
+        self._delivery = Delivery(self._ring, self.counts, write_reserve_ns=write_reserve_ns)
 
     def session_opened(self) -> None:
         """Begin a new epoch: the PLC may have done anything since the last session."""
         self._begin_epoch()
-        self.plc = PlcWatch()
+        self._is_reopened = True
 
     def continue_sequence(self, last_seq: int) -> None:
         """Number results from where the PLC's tag stands, unless we have numbered some already."""
-        if self.last_sequence == 0:
-            self.last_sequence = max(last_seq, 0)
+        if self._delivery.last_sequence == 0:
+            self._delivery.last_sequence = max(last_seq, 0)
 
     def read(self, command: Command, *, observed_after_ns: int, now_ns: int) -> bool:
         """Take in one reading; return True when TriggerId moved on since the one before."""
         before, self._command = self._command, command
         is_reset = command.reset and not (before is not None and before.reset)
         self.has_fault = self.has_fault and not is_reset
-        was_interrupted = self.plc.observe(command.plc_heartbeat, now_ns)
-        if was_interrupted or (before is not None and command.trigger_id < before.trigger_id):
-            self._begin_epoch()
-        if self.plc.life is PlcLife.STALLED:
-            self.answer_open(Reason.NOT_READY)
-        self._note_acknowledged(command.ack_seq, now_ns)
+        is_continued = self._follow_program(before, command, now_ns)
+        self._delivery.acknowledged(command.ack_seq, now_ns)
         if before is None or self._is_first_read:
             self._is_first_read = False
-            self._resume(before, command, now_ns)
+            self._resume(before, command, now_ns, is_continued=is_continued)
             return False
         if command.trigger_id == before.trigger_id:
             return False
@@ -116,9 +112,9 @@ class Handshake:
         if objected is not None:
             cause, reason = objected
             refused = replace(no_decision(reason, lane), envelope=envelope)
-            self._ring.update(decide(part, refused))
+            self._decide(part, refused)
             return cause
-        self._ring.update(decide(part, self._judgement(part, envelope, lane, now_ns)))
+        self._decide(part, self._judgement(part, envelope, lane, now_ns))
         return None
 
     def stranger(self, stranger: Stranger, lane: Lane, now_ns: int) -> None:
@@ -130,7 +126,7 @@ class Handshake:
             if (part.epoch, part.trigger_id) != (stranger.plc_epoch, stranger.trigger_id):
                 continue
             if part.state is PartState.OPEN:
-                self._ring.update(decide(part, no_decision(Reason.CONTRACT, lane)))
+                self._decide(part, no_decision(Reason.CONTRACT, lane))
             elif part.holds_pass:
                 self._contradict(part, lane, now_ns)
 
@@ -138,52 +134,34 @@ class Handshake:
         """Answer for every part whose judge stayed silent until the writer has to."""
         for part in self._ring.within(PartState.OPEN):
             if now_ns >= part.deadline_ns - self._reserve_ns:
-                self._ring.update(decide(part, no_decision(Reason.NO_VERDICT)))
+                self._decide(part, no_decision(Reason.NO_VERDICT))
 
     def answer_open(self, reason: Reason) -> None:
         """Answer for every open part: its verdict could not be acted on any more."""
         for part in self._ring.within(PartState.OPEN):
-            self._ring.update(decide(part, no_decision(reason)))
+            self._decide(part, no_decision(reason))
 
     def due(self, now_ns: int) -> tuple[ResultRecord, ...]:
         """Return the results to write now; a PASS that would come too late goes out as LATE."""
-        records = []
-        for part in self._ring.within(PartState.DUE):
-            if part.pass_went_out and not part.can_be_revoked(now_ns):
-                self._ring.give_up(part, now_ns)
-                continue
-            decision = self._last_look(part, now_ns)
-            self.last_sequence = next_sequence(self.last_sequence)
-            record = to_record(part, decision, sequence=self.last_sequence, now_ns=now_ns)
-            self._ring.update(
-                replace(
-                    part,
-                    decision=decision,
-                    sequence=record.sequence,
-                    pass_went_out=part.pass_went_out or decision.is_pass,
-                )
-            )
-            records.append(record)
-        return tuple(records)
+        return self._delivery.due(now_ns, epoch=self.epoch)
 
-    def confirmed(self, records: Sequence[ResultRecord], now_ns: int) -> None:
-        """Take note that the PLC confirmed *records*; a PASS confirmed too late is overruled."""
-        confirmed = {record.sequence for record in records}
-        for part in self._ring.within(PartState.DUE):
-            decision = part.decision
-            if decision is None or part.sequence not in confirmed:
-                continue
-            if not decision.is_pass or now_ns <= part.deadline_ns:
-                self._settle(part, decision, now_ns)
-            elif part.can_be_revoked(now_ns):
-                self._ring.update(overrule(part, expired(decision)))
-            else:
-                # The PLC has acted, on this PASS or without it: only its AckSeq can tell.
-                self._ring.give_up(part, now_ns)
+    def confirmed(
+        self,
+        records: Sequence[ResultRecord],
+        now_ns: int,
+        echoes: Sequence[SlotEcho] | None = None,
+    ) -> None:
+        """Take note of the PLC's reply to the write of *records*, at *now_ns*.
+
+        *echoes* is what their slots held when they were read back after it; None where they were
+        not. A difference is a write of unknown outcome; a second one for the part is a fault.
+        """
+        has_fault = self._delivery.confirmed(records, now_ns, epoch=self.epoch, echoes=echoes)
+        self.has_fault = self.has_fault or has_fault
 
     def link_lost(self, now_ns: int) -> None:
-        """Give up all that was open or on its way; nothing of it is ever sent as PASS."""
-        self._ring.lose_all(now_ns)
+        """Give up all that was open or on its way, until the PLC is seen again."""
+        self._delivery.link_lost(now_ns)
 
     def take_outcomes(self) -> list[Outcome]:
         """Return what became of parts since the last call."""
@@ -193,6 +171,16 @@ class Handshake:
     def open_count(self) -> int:
         """How many parts wait for their verdict."""
         return len(self._ring.within(PartState.OPEN))
+
+    @property
+    def last_sequence(self) -> int:
+        """SeqBegin of the newest result."""
+        return self._delivery.last_sequence
+
+    @property
+    def unacknowledged_in_a_row(self) -> int:
+        """How many results the PLC did not acknowledge since it last did."""
+        return self._delivery.unacknowledged_in_a_row
 
     @property
     def has_due(self) -> bool:
@@ -213,7 +201,35 @@ class Handshake:
         self.epoch = self._choose_epoch()
         self._is_first_read = True
 
-    def _resume(self, before: Command | None, command: Command, now_ns: int) -> None:
+    def _follow_program(self, before: Command | None, now: Command, now_ns: int) -> bool:
+        """Look for signs of life; return True when a new session is proven to continue the last."""
+        is_continued = self._is_reopened and self._proves_continuity(before, now, now_ns)
+        if self._is_reopened and not is_continued:
+            self.plc = PlcWatch()
+        self._is_reopened = False
+        was_interrupted = self.plc.observe(now.plc_heartbeat, now_ns)
+        if was_interrupted or (before is not None and now.trigger_id < before.trigger_id):
+            self._begin_epoch()
+        if self.plc.life is PlcLife.STALLED:
+            self.answer_open(Reason.NOT_READY)
+        return is_continued
+
+    def _proves_continuity(self, before: Command | None, now: Command, now_ns: int) -> bool:
+        """Tell whether the PLC's program went on as it was since the last session, without doubt.
+
+        Numbers and heartbeat go on, the heartbeat by as much as the time allows, and the PLC has
+        not missed ours: a first scan waits for a change of it, and tells so by HbFault.
+        """
+        return (
+            before is not None
+            and now.trigger_id >= before.trigger_id
+            and not now.hb_fault
+            and self.plc.goes_on(now.plc_heartbeat, now_ns)
+        )
+
+    def _resume(
+        self, before: Command | None, command: Command, now_ns: int, *, is_continued: bool
+    ) -> None:
         """Answer for what was open while nobody looked: the first read of an epoch."""
         newest = command.trigger_id
         if before is None or not _went_on(before, command):
@@ -221,10 +237,7 @@ class Handshake:
             self._ring.clear()
             self._close_unseen(newest, Reason.RESTARTED, now_ns, now_ns)
             return
-        for part in self._ring.within(PartState.LOST):
-            is_history = part.pass_went_out and not part.can_be_revoked(now_ns)
-            if newest - part.trigger_id < RESULT_SLOTS and not is_history:
-                self._ring.update(overrule(part, no_decision(Reason.RESTARTED)))
+        self._delivery.resume(newest, now_ns, epoch=self.epoch, is_continued=is_continued)
         for missed in _newest_ids(before.trigger_id + 1, newest):
             self._close_unseen(missed, Reason.RESTARTED, now_ns, now_ns)
 
@@ -253,6 +266,9 @@ class Handshake:
         is_stalled = self.plc.life is PlcLife.STALLED
         return command.enable and is_valid_deadline(command) and not is_stalled
 
+    def _decide(self, part: Part, decision: Decision) -> None:
+        self._ring.update(decide(part, decision, queue_depth=self.open_count - 1))
+
     def _close_unseen(self, trigger_id: int, reason: Reason, trigger_ns: int, now_ns: int) -> None:
         """Answer for a part that never was open here."""
         if trigger_id == NO_PART:
@@ -264,8 +280,10 @@ class Handshake:
                 trigger_ns=trigger_ns,
                 observed_ns=now_ns,
                 deadline_ns=trigger_ns,
+                was_found=reason is Reason.RESTARTED,
             ),
             no_decision(reason),
+            queue_depth=self.open_count,
         )
         if self._ring.can_take(trigger_id):
             self._ring.add(part, now_ns)
@@ -276,7 +294,8 @@ class Handshake:
         """Eight parts are open: the newest stays without a result, and the PLC rejects it."""
         self.counts[OVERFLOW] += 1
         self.has_fault = True
-        self._ring.report(decide(part, no_decision(Reason.NOT_READY)), now_ns, written=False)
+        refused = decide(part, no_decision(Reason.NOT_READY), queue_depth=self.open_count)
+        self._ring.report(refused, now_ns, written=False)
 
     def _judgement(
         self, part: Part, envelope: VerdictEnvelope, lane: Lane, now_ns: int
@@ -292,7 +311,8 @@ class Handshake:
         if decision.is_pass:
             limit_ns = min(limit_ns, envelope.deadline_ns)
         was_decided_late = envelope.decided_ns > limit_ns
-        if was_decided_late or not self._is_in_time(part, now_ns):
+        is_in_time = part.can_be_confirmed(now_ns, reserve_ns=self._reserve_ns)
+        if was_decided_late or not is_in_time:
             return expired(decision)
         return decision
 
@@ -312,37 +332,7 @@ class Handshake:
         decision = part.decision
         if decision is None or not decision.is_pass or not part.can_be_revoked(now_ns):
             return
-        conflict = replace(decision, verdict=Verdict.NO_DECISION, reason=Reason.CONFLICT, lane=lane)
-        self._ring.update(overrule(part, conflict))
-
-    def _settle(
-        self, part: Part, decision: Decision, now_ns: int, *, is_measured: bool = True
-    ) -> None:
-        self.counts[decision.verdict] += 1
-        self._ring.update(confirm(part))
-        self._ring.report(part, now_ns, written=True, is_measured=is_measured)
-
-    def _note_acknowledged(self, ack_seq: int, now_ns: int) -> None:
-        """Settle a PASS of unknown fate that the PLC says it has consumed, so in its own time."""
-        for part in self._ring.within(PartState.LOST):
-            decision = part.decision
-            if decision is None or not decision.is_pass or not part.pass_went_out:
-                continue
-            if part.sequence == ack_seq:
-                self._settle(part, decision, now_ns, is_measured=False)
-
-    def _last_look(self, part: Part, now_ns: int) -> Decision:
-        """Return what goes out for *part*: a PASS has to be in time, and of this epoch."""
-        decision = part.decision
-        assert decision is not None
-        if decision.is_pass and part.epoch != self.epoch:
-            return no_decision(Reason.RESTARTED)
-        if decision.is_pass and not self._is_in_time(part, now_ns):
-            return expired(decision)
-        return decision
-
-    def _is_in_time(self, part: Part, now_ns: int) -> bool:
-        return now_ns + self._reserve_ns <= part.deadline_ns
+        self._ring.update(overrule(part, replace(contradicted(decision), lane=lane)))
 
 
 def is_valid_deadline(command: Command) -> bool:

@@ -11,6 +11,9 @@ from taktgate.plc.handshake.admission import Cause, Place
 
 BEAT_LIMIT_NS: Final = 300 * MILLISECOND
 PLC_LIMIT_NS: Final = 500 * MILLISECOND
+PLC_BEAT_NS: Final = 100 * MILLISECOND
+_SPARE_BEATS: Final = 2
+"""One for the part of a beat at either end of a time, one for a scan that was held up."""
 
 
 class PlcLife(StrEnum):
@@ -23,7 +26,7 @@ class PlcLife(StrEnum):
 
 
 class PlcWatch:
-    """Follows `PlcHeartbeat` through the reads of one session."""
+    """Follows `PlcHeartbeat` through the reads of a session, and on where the next continues it."""
 
     def __init__(self) -> None:
         self.life = PlcLife.UNPROVEN
@@ -45,6 +48,19 @@ class PlcWatch:
             return False
         self.life = PlcLife.RUNNING
         return was is PlcLife.STALLED or value < known
+
+    def goes_on(self, value: int, now_ns: int) -> bool:
+        """Tell whether the program that was RUNNING before a gap is proven to be running still.
+
+        Its counter has gone on, by no more than the time allows, and stood still for no longer
+        than is no stall: a controller that was off, stopped or loaded anew lacks that time.
+        """
+        known = self._value
+        if known is None or self.life is not PlcLife.RUNNING or value < known:
+            return False
+        elapsed_ns, counted_ns = now_ns - self._moved_ns, (value - known) * PLC_BEAT_NS
+        is_plausible = counted_ns <= elapsed_ns + _SPARE_BEATS * PLC_BEAT_NS
+        return is_plausible and elapsed_ns - counted_ns <= PLC_LIMIT_NS
 
 
 class BeatWatch:

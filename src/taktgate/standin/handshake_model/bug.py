@@ -25,7 +25,7 @@ class Bug:
         name: In few words.
         forgot: What the programmer forgot.
         scenario: Where it shows.
-        property: What it breaks there first.
+        property: What it breaks there; the way that is found is the shortest to it.
     """
 
     name: str

@@ -23,6 +23,7 @@ from taktgate.standin.handshake_model.leads import (
     BEAT_OF_THE_BOOT_BEFORE,
     PART_OF_THE_PLC_BEFORE,
     PASS_OF_THE_BOOT_BEFORE,
+    PLC_RESTARTED_AND_SCANNED,
 )
 
 _accept_beat = BeatWatch.accept
@@ -192,8 +193,9 @@ BUGS: Final = (
     Bug(
         name="PLC taken for running",
         forgot="that one reading of a counter proves nothing",
-        scenario="loss",
+        scenario="plc-restart",
         property="READY_TRUE",
+        lead=PLC_RESTARTED_AND_SCANNED,
         patches=(Patch(owner=PlcWatch, name="observe", wrong=_life_at_first_sight),),
     ),
 )

@@ -5,14 +5,13 @@ from typing import Any, Final
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, VerdictEnvelope
+from taktgate.plc.contract.records import Command
 from taktgate.plc.handshake import rules as handshake
 from taktgate.plc.handshake.admission import Cause
-from taktgate.plc.handshake.parts import Decision, Part, PartState, expired, no_decision
+from taktgate.plc.handshake.parts import Part, PartState
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command, ResultRecord
 from taktgate.standin.handshake_model.bug import Bug, Patch
 from taktgate.standin.handshake_model.leads import (
-    JUDGED_PASS,
     PART_OF_THE_PLC_BEFORE,
     PASS_WRITTEN,
     PASS_WRITTEN_AFTER_A_PAUSE,
@@ -28,46 +27,13 @@ def _one_epoch(self: Handshake) -> None:
     self._is_first_read = True
 
 
-def _look_at_epoch_only(self: Handshake, part: Part, now_ns: int) -> Decision:
-    assert part.decision is not None
-    is_old = part.decision.is_pass and part.epoch != self.epoch
-    return no_decision(Reason.RESTARTED) if is_old else part.decision
-
-
-def _look_at_time_only(self: Handshake, part: Part, now_ns: int) -> Decision:
-    assert part.decision is not None
-    is_late = part.decision.is_pass and not self._is_in_time(part, now_ns)
-    return expired(part.decision) if is_late else part.decision
-
-
 def _late_part(**facts: Any) -> Part:
     facts["deadline_ns"] += facts["observed_ns"] - facts["trigger_ns"]
     return Part(**facts)
 
 
-def _settle_all(self: Handshake, records: tuple[ResultRecord, ...], now_ns: int) -> None:
-    confirmed = {record.sequence for record in records}
-    for part in self._ring.within(PartState.DUE):
-        if part.decision is not None and part.sequence in confirmed:
-            self._settle(part, part.decision, now_ns)
-
-
 def _never(self: Handshake, now_ns: int) -> None:
     return
-
-
-def _take_for_written(self: Handshake, now_ns: int) -> None:
-    for part in self._ring.within(PartState.DUE):
-        if part.decision is not None:
-            self._settle(part, part.decision, now_ns)
-    self._ring.lose_all(now_ns)
-
-
-def _any_ack(self: Handshake, ack_seq: int, now_ns: int) -> None:
-    for part in self._ring.within(PartState.LOST):
-        decision = part.decision
-        if decision is not None and decision.is_pass and part.sequence <= ack_seq:
-            self._settle(part, decision, now_ns, is_measured=False)
 
 
 def _ignore_rival(self: Handshake, part: Part, lane: Lane, now_ns: int) -> None:
@@ -85,7 +51,7 @@ def _newest_wins(
     cause = _rival(self, part, envelope, lane, now_ns)
     if cause is Cause.CONFLICT:
         newest = self._judgement(part, envelope, lane, now_ns)
-        self._ring.update(replace(part, state=PartState.DUE, decision=newest))
+        self._ring.update(replace(part, state=PartState.DUE, decision=newest, record=None))
     return cause
 
 
@@ -94,7 +60,7 @@ def _better_late(
 ) -> Cause:
     if part.decision is not None and part.decision.envelope is None:
         newest = self._judgement(part, envelope, lane, now_ns)
-        self._ring.update(replace(part, state=PartState.DUE, decision=newest))
+        self._ring.update(replace(part, state=PartState.DUE, decision=newest, record=None))
     return _rival(self, part, envelope, lane, now_ns)
 
 
@@ -119,8 +85,10 @@ def _open_skipped(
     self._ring.add(part, now_ns)
 
 
-def _open_found(self: Handshake, before: Command | None, command: Command, now_ns: int) -> None:
-    _resume(self, before, command, now_ns)
+def _open_found(
+    self: Handshake, before: Command | None, command: Command, now_ns: int, *, is_continued: bool
+) -> None:
+    _resume(self, before, command, now_ns, is_continued=is_continued)
     part = Part(
         epoch=self.epoch,
         trigger_id=command.trigger_id,
@@ -146,13 +114,6 @@ BUGS: Final = (
         patches=(_on("_begin_epoch", _one_epoch),),
     ),
     Bug(
-        name="no last look at the clock",
-        forgot="that time passes between a decision and its write",
-        scenario="held-up",
-        property="IN_TIME",
-        patches=(_on("_last_look", _look_at_epoch_only),),
-    ),
-    Bug(
         name="deadline from the later end",
         forgot="that the part came at any time between two reads",
         scenario="held-up",
@@ -160,40 +121,11 @@ BUGS: Final = (
         patches=(_on("Part", _late_part, handshake),),
     ),
     Bug(
-        name="late reply taken for good",
-        forgot="that a reply after the deadline proves nothing",
-        scenario="slow",
-        property="WRITER_HONEST",
-        lead=JUDGED_PASS,
-        patches=(_on("confirmed", _settle_all),),
-    ),
-    Bug(
         name="silence waited out",
         forgot="to answer for a judge that says nothing",
         scenario="no-verdict",
         property="ANSWERED",
         patches=(_on("tick", _never),),
-    ),
-    Bug(
-        name="lost write taken for written",
-        forgot="that a request without a reply may never have arrived",
-        scenario="loss",
-        property="WRITER_HONEST",
-        patches=(_on("link_lost", _take_for_written),),
-    ),
-    Bug(
-        name="PASS sent again",
-        forgot="that a new session is a new epoch",
-        scenario="loss",
-        property="EPOCH",
-        patches=(_on("link_lost", _never), _on("_last_look", _look_at_time_only)),
-    ),
-    Bug(
-        name="any newer AckSeq",
-        forgot="that AckSeq names one result, not all before it",
-        scenario="two-parts-loss",
-        property="WRITER_HONEST",
-        patches=(_on("_note_acknowledged", _any_ack),),
     ),
     Bug(
         name="conflict only reported",

@@ -10,8 +10,10 @@ from taktgate.standin.handshake_model.leads import (
     JUDGED_PASS,
     OLD_PASS_IN_NEW_SLOT,
     PASS_A_GHOST,
+    PASS_LOST_AND_THE_NUMBER_AGAIN,
     PASS_OF_THE_PLC_BEFORE,
     PASS_ON_ITS_WAY,
+    PASS_ON_ITS_WAY_WITH_A_BEAT,
     PASS_WRITTEN,
 )
 from taktgate.standin.line.ladder import Rung, accepts
@@ -102,6 +104,10 @@ def _acknowledge_late(part: PartOnLine, state: Plc) -> tuple[PartOnLine, int]:
     return seen._replace(is_done=part.is_done), consumed
 
 
+def _no_fault(state: Plc, *, comm_ok: bool) -> Plc:
+    return state
+
+
 def _four_slots(trigger_id: int) -> int:
     return trigger_id & 3
 
@@ -169,9 +175,9 @@ BUGS: Final = (
     Bug(
         name="PLC: prescan restarts the timers",
         forgot="that a TON starts again when the program does, with parts on the line",
-        scenario="keyswitch-slow",
+        scenario="keyswitch-late",
         property="NO_STALE",
-        lead=PASS_ON_ITS_WAY,
+        lead=PASS_ON_ITS_WAY_WITH_A_BEAT,
         patches=(_instead_of("clear_first", _restart_timers),),
     ),
     Bug(
@@ -199,7 +205,7 @@ BUGS: Final = (
     Bug(
         name="PLC: reject not latched",
         forgot="that a PASS on its way may come after the reject",
-        scenario="loss",
+        scenario="rewrite-conflict",
         property="REJECT_WINS",
         lead=PASS_A_GHOST,
         patches=(_instead_of("reject", _reject_once),),
@@ -227,6 +233,14 @@ BUGS: Final = (
         property="WRITER_HONEST",
         lead=PASS_ON_ITS_WAY,
         patches=(_instead_of("consume", _acknowledge_late),),
+    ),
+    Bug(
+        name="PLC: HbFault not told",
+        forgot="that a writer which comes back has to learn of a first scan",
+        scenario="rewrite-restart",
+        property="NO_FOREIGN",
+        lead=PASS_LOST_AND_THE_NUMBER_AGAIN,
+        patches=(_instead_of("tell_fault", _no_fault),),
     ),
     Bug(
         name="PLC: four slots",

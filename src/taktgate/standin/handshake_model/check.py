@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Final
 
 from taktgate.standin.handshake_model.bug import Bug, seeded
@@ -40,11 +41,17 @@ def check_scenario(scenario: Scenario, *, is_deep: bool, tell: Tell) -> Scenario
     return ScenarioRow(scenario=scenario, findings=findings, seconds=time.process_time() - began)
 
 
+@cache
 def hunt(bug: Bug) -> BugRow:
-    """Search the scenario of *bug*, with the bug in, until a property breaks."""
+    """Search the scenario of *bug*, with the bug in, until the property of its row breaks.
+
+    The same search finds the same, so it is made once: the player asks for the ways again.
+    """
     with seeded(bug):
         model = Model(SCENARIOS[bug.scenario])
-        findings = explore(model, begin(model, bug.lead), max_states=BUG_STATES)
+        findings = explore(
+            model, begin(model, bug.lead), max_states=BUG_STATES, wanted=bug.property
+        )
     violation = findings.violations[0] if findings.violations else None
     return BugRow(bug=bug, violation=violation, states=findings.states)
 

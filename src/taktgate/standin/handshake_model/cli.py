@@ -37,14 +37,8 @@ def add_model_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]"
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    add_scenario_choice(parser)
     add = parser.add_argument
-    add(
-        "--scenario",
-        action="append",
-        choices=tuple(SCENARIOS),
-        metavar="NAME",
-        help=f"only this one, may be given again: {', '.join(SCENARIOS)}",
-    )
     add("--deep", action="store_true", help="wider scenarios, some 10^6 states: takes long")
     add(
         "--bugs",
@@ -57,14 +51,23 @@ def add_model_check(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
+def add_scenario_choice(parser: argparse.ArgumentParser) -> None:
+    """Add `--scenario NAME`, which may be given again."""
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        choices=tuple(SCENARIOS),
+        metavar="NAME",
+        help=f"only this one, may be given again: {', '.join(SCENARIOS)}",
+    )
+
+
 def run(options: argparse.Namespace) -> int:
     """Check what *options* say; return the exit code."""
     names = tuple(dict.fromkeys(options.scenario or SCENARIOS))
-    rows = tuple(
-        check_scenario(SCENARIOS[name], is_deep=options.deep, tell=_tell) for name in names
-    )
+    rows = tuple(check_scenario(SCENARIOS[name], is_deep=options.deep, tell=tell) for name in names)
     bugs = [bug for bug in BUGS if options.bugs and bug.scenario in names]
-    report = Report(scenarios=rows, bugs=hunt_all(bugs, tell=_tell))
+    report = Report(scenarios=rows, bugs=hunt_all(bugs, tell=tell))
     if options.json:
         sys.stdout.write(json.dumps(as_json(report)) + "\n")
     else:
@@ -72,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_GOOD if report.is_good else EXIT_BAD
 
 
-def _tell(progress: str) -> None:
+def tell(progress: str) -> None:
+    """Show *progress* beside the report."""
     sys.stderr.write(progress + "\n")
     sys.stderr.flush()

@@ -4,12 +4,10 @@ from functools import lru_cache
 from typing import Final
 
 from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.standin.handshake_model.facts import STEP_NS, Flaw, Sheet
+from taktgate.standin.judge import MODEL, STATION
 
-STATION: Final = "VIS01"
-_MODEL: Final = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
 _SKEW_STEPS: Final = 2
 """How far the clock of a judge out of order is off."""
 
@@ -33,7 +31,7 @@ def envelope_of(sheet: Sheet) -> VerdictEnvelope:
         verdict=Verdict.LATE if is_late else verdict,
         reason=Reason.EXPIRED if is_late else Reason.NONE,
         score=0.5,
-        model=_MODEL,
+        model=MODEL,
         trigger_ns=trigger_ns,
         exposure_ns=trigger_ns if is_proven else None,
         received_ns=decided_ns,

@@ -9,8 +9,8 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command, ResultRecord
 from taktgate.plc.contract.tags import RESULT_SLOTS
-from taktgate.plc.link.port import Command, ResultRecord
 
 STEP_NS: Final = 100 * MILLISECOND
 NEVER: Final = -1
@@ -140,6 +140,7 @@ class Plc(NamedTuple):
     """Steps since the program saw it change; NEVER before the first change."""
     trigger_id: int = 0
     ack_seq: int = 0
+    hb_fault: bool = False
     slots: tuple[Slot, ...] = (EMPTY_SLOT,) * RESULT_SLOTS
     status: Status = Status()
     parts: tuple[PartOnLine, ...] = ()
@@ -155,9 +156,8 @@ class Plc(NamedTuple):
     """Beside: steps since the line became empty."""
     stood: int = 0
     """Beside: steps in which the program did not run."""
-    got: tuple[tuple[int, int, int], ...] = ()
-    """Beside: (serial, sequence, step) of each PASS when it first stood whole: step 0 is in time, 1
-    is the step in which the timer runs out."""
+    got: tuple[tuple[int, int], ...] = ()
+    """Beside: (serial, sequence) of each PASS that stood whole before the part's timer ran out."""
 
 
 class Told(NamedTuple):
@@ -218,10 +218,14 @@ class Books(NamedTuple):
     delivered: tuple[tuple[int, int, int], ...] = ()
     """(serial, start, number) of each verdict in good order that reached the writer."""
     contradicted: tuple[int, ...] = ()
-    passes: tuple[int, ...] = ()
-    """Serials a PASS was sent for."""
+    passes: tuple[tuple[int, int, int], ...] = ()
+    """(serial, sequence, times) of each PASS that was sent."""
     rejects: tuple[int, ...] = ()
-    opened_at: int = 0
-    """PlcHeartbeat when the session was opened."""
+    """Serials a reject was sent for."""
+    on_record: tuple[int, ...] = ()
+    """Serials whose last outcome says that a reject was written."""
+    moved: int = NEVER
+    """Step in which the writer last read another PlcHeartbeat than the time before; NEVER again
+    when a session begins with HbFault, which says that the PLC may have begun anew."""
     actuated: tuple[tuple[int, int, int], ...] = ()
     """(start, number, serial) of each verdict that opened the gate."""

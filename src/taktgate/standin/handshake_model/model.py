@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 from taktgate.contracts.outcome import Outcome
+from taktgate.contracts.verdict import Verdict
 from taktgate.plc.handshake.parts import PartState
 from taktgate.standin.handshake_model.events import Event, Reported
 from taktgate.standin.handshake_model.facts import NOBODY
@@ -87,6 +88,18 @@ def serial_of(world: World, epoch: int, trigger_id: int) -> int:
         if (told.epoch, told.trigger_id) == (epoch, trigger_id):
             return told.serial
     return NOBODY
+
+
+def recorded(world: World, outcomes: list[Outcome]) -> World:
+    """Return *world* with what went on record in its books: of each part the last word counts."""
+    on_record = set(world.books.on_record)
+    for one in outcomes:
+        serial = serial_of(world, one.plc_epoch, one.trigger_id)
+        on_record.discard(serial)
+        if one.written and one.verdict is not Verdict.PASS and serial != NOBODY:
+            on_record.add(serial)
+    books = world.books._replace(on_record=tuple(sorted(on_record)))
+    return world if books == world.books else world._replace(books=books)
 
 
 def reports(world: World, outcomes: list[Outcome]) -> tuple[Event, ...]:

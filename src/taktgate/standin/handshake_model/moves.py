@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from taktgate.plc.errors import IllegalTransitionError
 from taktgate.standin.handshake_model import moves_faults as faults
 from taktgate.standin.handshake_model import moves_line as line
+from taktgate.standin.handshake_model import moves_request as requests
 from taktgate.standin.handshake_model import moves_writer as writing
 from taktgate.standin.handshake_model.events import Crashed
 from taktgate.standin.handshake_model.model import Model, Step, is_hurried, made
@@ -67,10 +68,18 @@ MOVES: Final = (
         "the writer sends a write request",
         can_interrupt=True,
     ),
-    Move("execute", writing.may_execute, writing.execute, "the controller executes the write"),
-    Move("tear", writing.may_tear, writing.tear, "the controller copies {} pieces of the result"),
+    Move("execute", requests.may_execute, requests.execute, "the controller executes the write"),
+    Move(
+        "misreport",
+        requests.may_misreport,
+        requests.misreport,
+        "the controller drops the write, and says that it is done",
+    ),
+    Move("tear", requests.may_tear, requests.tear, "the controller copies {} pieces of the result"),
     Move("reply", writing.may_reply, writing.reply, "the reply reaches the writer"),
-    Move("ghost", writing.may_haunt, writing.haunt, "a request of a dead session is executed ({})"),
+    Move(
+        "ghost", requests.may_haunt, requests.haunt, "a request of a dead session is executed ({})"
+    ),
     Move("lose", faults.may_lose, faults.lose, "the session is lost", can_interrupt=True),
     Move("judge_stops", faults.may_stop_judge, faults.stop_judge, "the judge dies"),
     Move("judge_starts", faults.may_start_judge, faults.start_judge, "the judge starts again"),
@@ -82,7 +91,7 @@ MOVES: Final = (
         can_interrupt=True,
     ),
     Move("reboot", faults.may_reboot, faults.reboot, "the host reboots"),
-    Move("plc_restart", faults.may_restart_plc, faults.restart_plc, "the PLC restarts ({})"),
+    Move("plc_restart", faults.may_restart_plc, faults.restart_plc, "the PLC restarts, {}"),
     Move("program", faults.may_stop_program, faults.stop_program, "keyswitch to Program"),
     Move("run", faults.may_run_program, faults.run_program, "keyswitch to Run"),
     Move("hold_beat", faults.may_hold_beat, faults.hold_beat, "edgeHub holds a beat back"),

@@ -4,14 +4,26 @@ from collections.abc import Iterable
 
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.facts import LONG_SILENCE, Books, Judge
-from taktgate.standin.handshake_model.model import Model, Step, has_left, made, reports, spend
-from taktgate.standin.handshake_model.moves_writer import given_up
+from taktgate.standin.handshake_model.model import (
+    Model,
+    Step,
+    has_left,
+    made,
+    recorded,
+    reports,
+    spend,
+)
+from taktgate.standin.handshake_model.moves_request import given_up
 from taktgate.standin.handshake_model.scenario import Fault
 from taktgate.standin.handshake_model.world import World
 
 _HERE: tuple[None, ...] = (None,)
 CLOCK_AT_BOOT = World().now
-KEPT, RENUMBERED = "kept", "renumbered"
+_RESTARTS = {
+    plc.Numbers.AGAIN: Fault.PLC_RESTARTS,
+    plc.Numbers.ON: Fault.PLC_GOES_ON,
+    plc.Numbers.ELSEWHERE: Fault.PLC_RENUMBERS,
+}
 
 
 def may_lose(model: Model, world: World) -> Iterable[int]:
@@ -30,7 +42,7 @@ def lose(model: Model, world: World, which: int) -> Step:
     if not world.is_cut:
         world = spend(world, Fault.LOSS)
     answer = model.rules.link_lost(writer, world.boot, world.now)
-    world = given_up(world)[which]
+    world = recorded(given_up(world)[which], answer.outcomes)
     after = world._replace(writer=answer.writer, is_open=False, is_cut=False)
     return made(world, after, reports(world, answer.outcomes))
 
@@ -96,19 +108,15 @@ def reboot(model: Model, world: World, _: None) -> Step:
     )
 
 
-def may_restart_plc(model: Model, world: World) -> Iterable[str]:
+def may_restart_plc(model: Model, world: World) -> Iterable[plc.Numbers]:
     """The PLC loses power, or gets a download."""
-    if has_left(world, Fault.PLC_RESTARTS):
-        yield KEPT
-    if has_left(world, Fault.PLC_RENUMBERS):
-        yield RENUMBERED
+    return (numbers for numbers, fault in _RESTARTS.items() if has_left(world, fault))
 
 
-def restart_plc(model: Model, world: World, numbers: str) -> Step:
+def restart_plc(model: Model, world: World, numbers: plc.Numbers) -> Step:
     """Restart it. It forgets its sessions, and every request of theirs that it has not executed."""
-    is_kept = numbers == KEPT
-    world = spend(world, Fault.PLC_RESTARTS if is_kept else Fault.PLC_RENUMBERS)
-    state = plc.restart(world.plc, keeps_numbers=is_kept)
+    world = spend(world, _RESTARTS[numbers])
+    state = plc.restart(world.plc, numbers)
     return Step(world._replace(plc=state, ghosts=(), is_cut=world.is_open))
 
 

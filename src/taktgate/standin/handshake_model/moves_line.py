@@ -161,8 +161,9 @@ def _closed(books: Books, events: list[plc.Event]) -> Books:
     return books._replace(
         delivered=tuple(entry for entry in books.delivered if entry[0] not in gone),
         contradicted=tuple(serial for serial in books.contradicted if serial not in gone),
-        passes=tuple(serial for serial in books.passes if serial not in gone),
+        passes=tuple(entry for entry in books.passes if entry[0] not in gone),
         rejects=tuple(serial for serial in books.rejects if serial not in gone),
+        on_record=tuple(serial for serial in books.on_record if serial not in gone),
     )
 
 

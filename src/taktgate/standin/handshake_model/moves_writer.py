@@ -1,22 +1,21 @@
 """Moves of the writer, and of its requests on their way to the controller and back."""
 
+from collections import Counter
 from collections.abc import Iterable
 
 from taktgate.contracts.verdict import Verdict
+from taktgate.plc.contract.records import ResultRecord, SlotEcho
 from taktgate.plc.contract.tags import DECISIONS, slot_of
 from taktgate.plc.handshake.parts import PartState
-from taktgate.plc.link.port import ResultRecord
 from taktgate.standin.handshake_model import plc_program as plc
 from taktgate.standin.handshake_model.events import Event, Opened, Used, WentOut
 from taktgate.standin.handshake_model.facts import (
     DONE,
+    NEVER,
     NOBODY,
-    PIECES,
     Books,
     Exchange,
     Flaw,
-    Ghost,
-    Plc,
     Request,
     Result,
     Sheet,
@@ -29,10 +28,12 @@ from taktgate.standin.handshake_model.model import (
     has_left,
     is_free,
     made,
+    recorded,
     reports,
     serial_of,
     spend,
 )
+from taktgate.standin.handshake_model.moves_request import NOT_A_GHOST, execute
 from taktgate.standin.handshake_model.scenario import Fault
 from taktgate.standin.handshake_model.world import World, command_of
 from taktgate.standin.handshake_model.writer_rules import Answer, Writer
@@ -69,8 +70,7 @@ def open_session(model: Model, world: World, _: None) -> Step:
     """Open a session."""
     assert world.writer is not None
     answer = model.rules.session_opened(world.writer, world.boot)
-    books = world.books._replace(opened_at=world.plc.heartbeat)
-    return _after(world._replace(is_open=True, is_cut=False, books=books), answer)
+    return _after(world._replace(is_open=True, is_cut=False), answer)
 
 
 def may_read(model: Model, world: World) -> Iterable[None]:
@@ -176,46 +176,9 @@ def send_now(model: Model, world: World) -> Step | None:
     exchange = Exchange(began=world.now, request=request, records=answer.records)
     books = _sent(world.books, results)
     after = world._replace(writer=answer.writer, exchange=exchange, books=books)
+    after = recorded(after, answer.outcomes)
     sent = WentOut(results=results, is_ready=status.ready)
     return made(world, after, (sent, *reports(world, answer.outcomes)))
-
-
-NOT_A_GHOST = -1
-
-
-def may_execute(model: Model, world: World) -> Iterable[int]:
-    """The controller executes the request that it was sent."""
-    exchange = world.exchange
-    is_due = exchange is not None and exchange.request is not None and exchange.progress < DONE
-    return (NOT_A_GHOST,) if is_due and not world.is_cut else ()
-
-
-def execute(model: Model, world: World, _: int) -> Step:
-    """Execute the request under way, or what is left of it."""
-    exchange = world.exchange
-    assert exchange is not None
-    assert exchange.request is not None
-    state = _execute(model, world.plc, exchange.request, exchange.progress)
-    return Step(world._replace(plc=state, exchange=exchange._replace(progress=DONE)))
-
-
-def may_tear(model: Model, world: World) -> Iterable[int]:
-    """The copy of a result may be interrupted after any of its pieces."""
-    exchange = world.exchange
-    if exchange is None or exchange.request is None or not has_left(world, Fault.TORN):
-        return ()
-    is_new = exchange.progress == 0 and bool(exchange.request.results)
-    return range(1, PIECES) if is_new and not world.is_cut else ()
-
-
-def tear(model: Model, world: World, pieces: int) -> Step:
-    """Copy the first *pieces* of the first result."""
-    exchange = world.exchange
-    assert exchange is not None
-    assert exchange.request is not None
-    state = plc.put(world.plc, exchange.request.results[0], model.presets, range(pieces))
-    world = spend(world, Fault.TORN)
-    return Step(world._replace(plc=state, exchange=exchange._replace(progress=pieces)))
 
 
 def may_reply(model: Model, world: World) -> Iterable[None]:
@@ -234,38 +197,14 @@ def reply(model: Model, world: World, _: None) -> Step:
     world = world._replace(exchange=None)
     if exchange.request is None:
         return _take_in(model, world, exchange)
-    return _after(world, model.rules.confirmed(writer, world.boot, exchange.records, world.now))
-
-
-def may_haunt(model: Model, world: World) -> Iterable[int]:
-    """A request of a dead session may be executed at any time."""
-    return range(len(world.ghosts))
-
-
-def haunt(model: Model, world: World, number: int) -> Step:
-    """Execute it, or what is left of it."""
-    ghost = world.ghosts[number]
-    left = (*world.ghosts[:number], *world.ghosts[number + 1 :])
-    state = _execute(model, world.plc, ghost.request, ghost.progress)
-    return Step(world._replace(plc=state, ghosts=left))
-
-
-def given_up(world: World) -> tuple[World, ...]:
-    """Return the worlds in which the request under way is dropped, or becomes a ghost."""
-    exchange, left = world.exchange, world._replace(exchange=None)
-    if exchange is None or exchange.request is None or exchange.progress == DONE:
-        return (left,)
-    if world.is_cut or not has_left(world, Fault.GHOST):
-        return (left,)
-    ghost = Ghost(request=exchange.request, progress=exchange.progress)
-    return left, spend(left, Fault.GHOST)._replace(ghosts=(*world.ghosts, ghost))
-
-
-def _execute(model: Model, state: Plc, request: Request, progress: int) -> Plc:
-    for number, result in enumerate(request.results):
-        pieces = range(progress if number == 0 else 0, PIECES)
-        state = plc.put(state, result, model.presets, pieces)
-    return plc.put_status(state, request.status)
+    answer = model.rules.confirmed(
+        writer,
+        world.boot,
+        exchange.records,
+        world.now,
+        echoes=_echoes(world, exchange.records) if model.scenario.reads_back else None,
+    )
+    return _after(world, answer)
 
 
 def _question(model: Model, world: World) -> Exchange:
@@ -282,6 +221,11 @@ def _take_in(model: Model, world: World, exchange: Exchange) -> Step:
     writer, command = world.writer, exchange.command
     assert writer is not None
     assert command is not None
+    known = writer.command
+    if writer.is_reopened and command.hb_fault:
+        world = world._replace(books=world.books._replace(moved=NEVER))
+    elif known is not None and known.plc_heartbeat != command.plc_heartbeat:
+        world = world._replace(books=world.books._replace(moved=world.now))
     after = exchange.began if writer.read_began < 0 else writer.read_began
     answer = model.rules.read(
         writer,
@@ -309,8 +253,25 @@ def _take_in(model: Model, world: World, exchange: Exchange) -> Step:
 
 
 def _after(world: World, answer: Answer, *events: Event) -> Step:
-    after = world._replace(writer=answer.writer)
+    after = recorded(world, answer.outcomes)._replace(writer=answer.writer)
     return made(world, after, (*events, *reports(world, answer.outcomes)))
+
+
+def _echoes(world: World, records: tuple[ResultRecord, ...]) -> tuple[SlotEcho, ...]:
+    """Return what stands in the slots of *records*."""
+    views = (plc.members(world.plc.slots[slot_of(record.trigger_id)]) for record in records)
+    return tuple(
+        SlotEcho(
+            sequence_begin=view.seq_begin,
+            trigger_id=view.trigger_id,
+            decision=view.decision,
+            is_pass=view.passed,
+            is_reject=view.reject,
+            is_late=view.late,
+            sequence_end=view.seq_end,
+        )
+        for view in views
+    )
 
 
 def _result(world: World, writer: Writer, record: ResultRecord) -> Result:
@@ -353,9 +314,10 @@ def _heard(books: Books, sheet: Sheet) -> Books:
 
 
 def _sent(books: Books, results: tuple[Result, ...]) -> Books:
-    passes = {result.serial for result in results if result.decision == _PASS}
+    passes = Counter({(serial, sequence): times for serial, sequence, times in books.passes})
+    passes.update((one.serial, one.sequence) for one in results if one.decision == _PASS)
     rejects = {result.serial for result in results if result.decision != _PASS}
     return books._replace(
-        passes=tuple(sorted({*books.passes, *passes})),
+        passes=tuple(sorted((*of, times) for of, times in passes.items())),
         rejects=tuple(sorted({*books.rejects, *rejects})),
     )

@@ -5,6 +5,7 @@ holds them against the stand-in's own program with the same moves. What the func
 the program (`saw_reject`, `was_over`, `got`) is for the properties: no rule looks at it.
 """
 
+from enum import StrEnum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -75,7 +76,12 @@ def scan(plc: Plc, presets: Presets, *, jump: int = 0) -> tuple[Plc, list[Event]
     if jump:
         plc = start_part(plc, jump)
         events.append(Arrived(part=plc.parts[-1]))
-    return plc._replace(is_touched=False, is_first_scan=False), events
+    return tell_fault(plc._replace(is_touched=False, is_first_scan=False), comm_ok=comm_ok), events
+
+
+def tell_fault(plc: Plc, *, comm_ok: bool) -> Plc:
+    """Tell by HbFault that the vision heartbeat is missed, or was not seen since the first scan."""
+    return plc._replace(hb_fault=not comm_ok)
 
 
 def clear_first(plc: Plc) -> Plc:
@@ -172,12 +178,7 @@ def slot_index(trigger_id: int) -> int:
 
 def is_result_for(view: ResultSlot, part_id: int) -> bool:
     """Return IsWhole."""
-    return (
-        view.valid
-        and view.seq_begin == view.seq_end
-        and view.trigger_id == part_id
-        and 1 <= view.decision <= LATE
-    )
+    return view.valid and view.seq_begin == view.seq_end and view.trigger_id == part_id
 
 
 def is_pass_result(view: ResultSlot) -> bool:
@@ -212,14 +213,12 @@ def put(plc: Plc, result: Result, presets: Presets, pieces: range = range(PIECES
     plc = plc._replace(slots=_with(plc.slots, index, slot), is_touched=True)
     if slot.whole is None or result.decision != PASS:
         return plc
-    known = {(serial, sequence) for serial, sequence, _ in plc.got}
-    news = tuple(
-        (part.serial, result.sequence, int(part.age == presets.deadline))
+    news = {
+        (part.serial, result.sequence)
         for part in plc.parts
-        if part.trigger_id == result.trigger_id and part.age <= presets.deadline
-    )
-    new = [entry for entry in news if entry[:2] not in known]
-    return plc._replace(got=tuple(sorted((*plc.got, *new)))) if new else plc
+        if part.trigger_id == result.trigger_id and part.age < presets.deadline
+    }
+    return plc._replace(got=tuple(sorted({*plc.got, *news}))) if news else plc
 
 
 def put_status(plc: Plc, status: Status) -> Plc:
@@ -257,17 +256,29 @@ def run_program(plc: Plc) -> Plc:
     return plc._replace(is_running=True, is_first_scan=True, silent=_LONG_AGO)
 
 
-def restart(plc: Plc, *, keeps_numbers: bool) -> Plc:
-    """Power-cycle: the line is empty, tags are retentive.
+class Numbers(StrEnum):
+    """Where a PLC that restarts begins to count."""
 
-    With *keeps_numbers* the ids begin where they began before, and PlcHeartbeat stands where it
-    stood: the hardest case. Without, both begin elsewhere, as after a download.
-    """
+    AGAIN = "numbers as before"
+    """The ids begin where they began, and PlcHeartbeat stands where it stood: the hardest case."""
+    ON = "numbers go on"
+    """Both go on from where they stood: tags are retentive, and the program leaves them alone."""
+    ELSEWHERE = "numbers from elsewhere"
+    """Both begin elsewhere, as after a download."""
+
+
+def restart(plc: Plc, numbers: Numbers) -> Plc:
+    """Power-cycle, in no time: the line is empty, tags are retentive."""
+    trigger_ids = {
+        Numbers.AGAIN: 0,
+        Numbers.ON: plc.trigger_id,
+        Numbers.ELSEWHERE: plc.trigger_id + 100 * RESULT_SLOTS,
+    }
     return plc._replace(
         is_running=True,
         is_first_scan=True,
-        heartbeat=plc.heartbeat if keeps_numbers else 0,
-        trigger_id=0 if keeps_numbers else plc.trigger_id + 100 * RESULT_SLOTS,
+        heartbeat=0 if numbers is Numbers.ELSEWHERE else plc.heartbeat,
+        trigger_id=trigger_ids[numbers],
         newest_serial=NOBODY,
         parts=(),
         silent=_LONG_AGO,

@@ -8,7 +8,7 @@ from taktgate.plc.contract.tags import DECISIONS, slot_of
 from taktgate.plc.handshake.admission import Cause
 from taktgate.standin.handshake_model.envelopes import decided
 from taktgate.standin.handshake_model.events import Crashed, Event, Opened, Reported, Used, WentOut
-from taktgate.standin.handshake_model.facts import WATCHDOG_STEPS, Flaw, PartOnLine
+from taktgate.standin.handshake_model.facts import NEVER, WATCHDOG_STEPS, Flaw, PartOnLine
 from taktgate.standin.handshake_model.model import Model, Moment, Step
 from taktgate.standin.handshake_model.plc_program import Arrived, Gated, Scanned
 from taktgate.standin.handshake_model.scenario import Haste
@@ -17,7 +17,7 @@ from taktgate.standin.handshake_model.world import World
 _PASS: Final = DECISIONS[Verdict.PASS]
 _BEAT_STEPS: Final = 3
 _STALL_STEPS: Final = 5
-_IN_TIME: Final = 0
+_MOST_TIMES: Final = 2
 
 
 class Property(NamedTuple):
@@ -50,7 +50,7 @@ def _is_not_stale(model: Model, moment: Moment[Gated]) -> bool:
     part: PartOnLine = moment.event.part
     if not moment.event.is_accepted or part.by is None:
         return True
-    return _came_at(moment.before, part.serial, part.by.sequence) == _IN_TIME
+    return (part.serial, part.by.sequence) in moment.before.plc.got
 
 
 def _does_reject_win(model: Model, moment: Moment[Gated]) -> bool:
@@ -64,12 +64,13 @@ def _is_contradiction_written(model: Model, moment: Moment[WentOut]) -> bool:
     if passes & {*before.books.rejects, *before.books.contradicted}:
         return False
     rejects = {*before.books.rejects, *(r.serial for r in event.results if r.decision != _PASS)}
+    passed = {serial for serial, *_ in before.books.passes}
     at_risk = {
         part.serial
         for part in before.plc.parts
         if part.age < model.presets.deadline
         and part.serial in before.books.contradicted
-        and part.serial in before.books.passes
+        and part.serial in passed
         and not _is_displaced(before, part)
     }
     return at_risk <= rejects
@@ -108,14 +109,27 @@ def _is_honest(model: Model, moment: Moment[Reported]) -> bool:
     outcome = moment.event.outcome
     if outcome.verdict is not Verdict.PASS or not outcome.written:
         return True
-    came = _came_at(moment.after, moment.event.serial, outcome.result_sequence)
-    # The step in which the timer runs out counts: a reply in it may be from before or after.
-    return came is not None
+    return (moment.event.serial, outcome.result_sequence) in moment.after.plc.got
 
 
-def _came_at(world: World, serial: int, sequence: int) -> int | None:
-    """Return when that PASS stood in its slot (see `Plc.got`), None for never or too late."""
-    return next((step for *of, step in world.plc.got if of == [serial, sequence]), None)
+def _is_reject_true(model: Model, moment: Moment[Reported]) -> bool:
+    """Hold a reject that goes on record against what the gate has done."""
+    outcome, serial = moment.event.outcome, moment.event.serial
+    if outcome.verdict is Verdict.PASS or not outcome.written:
+        return True
+    return all(serial != passed for *_, passed in moment.before.books.actuated)
+
+
+def _is_record_true(model: Model, moment: Moment[Gated]) -> bool:
+    """Hold what the gate does against what is on record."""
+    is_on_record = moment.event.part.serial in moment.before.books.on_record
+    return not (moment.event.is_accepted and is_on_record)
+
+
+def _is_same_again(model: Model, moment: Moment[WentOut]) -> bool:
+    sent = moment.after.books.passes
+    serials = [serial for serial, *_ in sent]
+    return len(serials) == len(set(serials)) and all(times <= _MOST_TIMES for *_, times in sent)
 
 
 def _is_bound(model: Model, moment: Moment[Used]) -> bool:
@@ -137,7 +151,8 @@ def _is_pass_of_this_epoch(model: Model, moment: Moment[WentOut]) -> bool:
     writer = moment.after.writer
     assert writer is not None
     sent = {result.sequence for result in moment.event.results if result.decision == _PASS}
-    return all(part.epoch == writer.epoch for _, part in writer.slots if part.sequence in sent)
+    parts = [part for _, part in writer.slots if part.sequence in sent]
+    return all(writer.epoch in (part.epoch, part.continued_in) for part in parts)
 
 
 def _is_pass_in_time(model: Model, moment: Moment[WentOut]) -> bool:
@@ -173,8 +188,8 @@ def _is_arrival_clean(model: Model, moment: Moment[Arrived]) -> bool:
 def _is_ready_true(model: Model, moment: Moment[WentOut]) -> bool:
     if not moment.event.is_ready:
         return True
-    world = moment.before
-    has_moved = world.plc.heartbeat != world.books.opened_at
+    world, moved = moment.before, moment.before.books.moved
+    has_moved = moved != NEVER and world.now - moved <= _STALL_STEPS + 1
     is_alive = world.judge.silent <= _BEAT_STEPS and world.plc.stood <= _STALL_STEPS + 1
     return has_moved and is_alive
 
@@ -245,6 +260,24 @@ PROPERTIES: Final = (
         _is_honest,
     ),
     Property(
+        "REJECT_TRUE",
+        "an outcome says that a reject was written only if the part was not let through",
+        Reported,
+        _is_reject_true,
+    ),
+    Property(
+        "RECORD_TRUE",
+        "no part is let through whose outcome says that a reject was written",
+        Gated,
+        _is_record_true,
+    ),
+    Property(
+        "SAME_AGAIN",
+        "a PASS is sent twice at most, and then as the same result",
+        WentOut,
+        _is_same_again,
+    ),
+    Property(
         "BOUND",
         "a verdict has an effect on the very part that it is about, here and now, or on none",
         Used,
@@ -257,7 +290,12 @@ PROPERTIES: Final = (
         _is_pass_in_time,
     ),
     Property("NO_CRASH", "the rules meet no state that they hold impossible", Crashed, _never),
-    Property("EPOCH", "a PASS goes out in its own epoch only", WentOut, _is_pass_of_this_epoch),
+    Property(
+        "EPOCH",
+        "a PASS goes out in its own epoch, or in one that was proven to continue it",
+        WentOut,
+        _is_pass_of_this_epoch,
+    ),
     Property(
         "SEEN_ONLY",
         "only a part whose edge the writer read in this epoch waits for a verdict",
@@ -288,9 +326,9 @@ _BY_EVENT: Final[dict[type[Any], tuple[Property, ...]]] = {
 }
 
 
-def broken(model: Model, step: Step) -> Iterator[tuple[Property, Event]]:
-    """Yield the properties that *step* breaks."""
+def broken(model: Model, step: Step, wanted: str | None = None) -> Iterator[tuple[Property, Event]]:
+    """Yield the properties that *step* breaks; with *wanted* only the one of that name."""
     for moment in step.moments:
         for one in _BY_EVENT.get(type(moment.event), ()):
-            if not one.holds(model, moment):
+            if wanted in (None, one.name) and not one.holds(model, moment):
                 yield one, moment.event

@@ -31,7 +31,7 @@ class BugRow:
 
     @property
     def is_caught(self) -> bool:
-        """True when the property that the bug's row names was the first to break."""
+        """True when the property that the bug's row names breaks."""
         return self.violation is not None and self.violation.property.name == self.bug.property
 
     @property
@@ -65,7 +65,8 @@ def as_json(report: Report) -> dict[str, Any]:
         "steps": sum(row.findings.steps for row in report.scenarios),
         "depth": max((row.findings.depth for row in report.scenarios), default=0),
         "is_exhausted": all(row.findings.is_exhausted for row in report.scenarios),
-        "violations": [
+        "violations": len(report.violations),
+        "violations_found": [
             {"scenario": scenario.name, **_violation(one, ())}
             for scenario, one in report.violations
         ],
@@ -117,7 +118,7 @@ def in_words(trace: Iterable[Taken]) -> list[str]:
 def _summary(report: Report) -> str:
     facts = as_json(report)
     return (
-        f"{facts['states']} states, depth {facts['depth']}, {len(facts['violations'])} violations;"
+        f"{facts['states']} states, depth {facts['depth']}, {facts['violations']} violations;"
         f" {facts['seeded_bugs_caught']} of {facts['seeded_bugs']} seeded bugs caught"
     )
 

@@ -37,6 +37,10 @@ class Fault(IntEnum):
     """The judge is out of order: see `Flaw`."""
     HELD_UP = 14
     """The writer misses its turn for a whole step."""
+    PLC_GOES_ON = 15
+    """It restarts and numbers its parts on from where it stood."""
+    UNDONE = 16
+    """The controller confirms a write that it has not executed."""
 
 
 class Haste(Enum):
@@ -65,6 +69,7 @@ class Scenario:
         lead: Moves that the search begins after; a deep search begins before them.
         is_silent: The judge may say nothing about a part.
         has_local_lane: Verdicts also come by the local lane.
+        reads_back: The writer reads each result slot again after its write.
     """
 
     name: str
@@ -82,6 +87,7 @@ class Scenario:
     is_silent: bool = False
     has_local_lane: bool = True
     has_hub_lane: bool = True
+    reads_back: bool = False
 
     def budget(self) -> tuple[int, ...]:
         """Return how often each fault may happen, by its number."""

@@ -77,12 +77,14 @@ def explore(
     *,
     max_states: int | None = None,
     max_violations: int = 1,
+    wanted: str | None = None,
     tell: Callable[[int, int], None] = lambda states, depth: None,
 ) -> Findings:
     """Visit every state that *first* leads to, and hold each step against the properties.
 
-    Ends early after *max_violations*, or when *max_states* are known. *tell* hears of the number
-    of states and the depth from time to time.
+    Ends early after *max_violations*, or when *max_states* are known. With *wanted*, the name of a
+    property, only its violations count. *tell* hears of the number of states and the depth from
+    time to time.
     """
     found, tree = Findings(), _Tree()
     tree.add(first, -1, None)
@@ -94,7 +96,7 @@ def explore(
             found.steps += 1
             found.moves[taken.name] += 1
             _count(found, step)
-            for one, event in broken(model, step):
+            for one, event in broken(model, step, wanted):
                 trace = (*tree.trace(number), taken)
                 found.violations.append(Violation(property=one, event=event, trace=trace))
                 if len(found.violations) >= max_violations:

@@ -5,8 +5,8 @@ from struct import Struct
 from typing import Final, NamedTuple
 
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command
 from taktgate.plc.handshake.parts import Part, PartState
-from taktgate.plc.link.port import Command
 from taktgate.standin.handshake_model.facts import (
     NEVER,
     STEP_NS,
@@ -67,6 +67,7 @@ def command_of(plc: Plc, presets: Presets) -> Command:
         ack_seq=plc.ack_seq,
         deadline_ms=presets.deadline * STEP_NS // MILLISECOND,
         enable=True,
+        hb_fault=plc.hb_fault,
     )
 
 
@@ -110,7 +111,7 @@ def _aspects(world: World, names: Names) -> tuple[Hashable, ...]:
         (world.judge, world.budget),
         tuple(_told_key(told, world) for told in world.told),
         tuple(_sheet_key(sheet, now, oldest) for sheet in world.sheets),
-        world.books._replace(opened_at=world.books.opened_at - plc.heartbeat),
+        world.books._replace(moved=_age_since(now, world.books.moved)),
     )
 
 
@@ -124,7 +125,7 @@ def _writer_key(world: World, names: Names) -> Hashable:
         writer.epoch,
         tuple(names.of(_part_key(part, now_ns)) for _, part in writer.slots),
         _command_key(writer.command, plc),
-        writer.is_first_read,
+        (writer.is_first_read, writer.is_reopened),
         writer.life.value,
         None if writer.plc_value is None else writer.plc_value - plc.heartbeat,
         None if writer.plc_value is None else _age_ns(now_ns, writer.plc_moved_ns),
@@ -137,7 +138,7 @@ def _writer_key(world: World, names: Names) -> Hashable:
         writer.found
         and (writer.found.boot_id, writer.found.heartbeat - base, now_ns - writer.since_ns),
         writer.may_write,
-        NEVER if writer.read_began == NEVER else _age(world.now, writer.read_began),
+        _age_since(world.now, writer.read_began),
     )
 
 
@@ -147,19 +148,25 @@ def _part_key(part: Part, now_ns: int) -> Hashable:
         part.epoch,
         part.trigger_id,
         _STATES[part.state],
-        part.pass_went_out,
+        (part.pass_went_out, part.was_found, part.was_lost, part.record is not None),
+        part.retries,
+        part.continued_in,
         decision
         and (
             decision.verdict.value,
             decision.envelope and (decision.envelope.judge_start_id, decision.envelope.sequence),
         ),
     )
+    waits = part.state is PartState.WRITTEN and part.confirmed_ns is not None
+    confirmed = (now_ns - (part.confirmed_ns or 0), part.is_certain) if waits else None
     if part.state is not PartState.OPEN and not part.can_be_revoked(now_ns):
         # Its sequence counts while its fate is unknown: AckSeq may tell.
-        return name if part.state is PartState.SETTLED else (*name, part.sequence)
+        is_settled = part.state is PartState.SETTLED
+        return name if is_settled else (*name, part.sequence, confirmed)
     return (
         *name,
         part.sequence,
+        confirmed,
         now_ns - part.trigger_ns,
         now_ns - part.observed_ns,
         now_ns - part.deadline_ns,
@@ -171,6 +178,7 @@ def _command_key(command: Command | None, plc: Plc) -> Hashable:
         command.plc_heartbeat - plc.heartbeat,
         command.trigger_id,
         command.ack_seq,
+        command.hb_fault,
     )
 
 
@@ -245,6 +253,10 @@ def _oldest_trigger(world: World) -> int:
 
 def _age_ns(now_ns: int, then_ns: int) -> int:
     return min(now_ns - then_ns, OLD_STEPS * STEP_NS)
+
+
+def _age_since(now: int, then: int) -> int:
+    return NEVER if then == NEVER else _age(now, then)
 
 
 def _age(now: int, then: int) -> int:

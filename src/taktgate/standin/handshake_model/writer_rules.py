@@ -16,18 +16,20 @@ from typing import NamedTuple
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import Beat
 from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.plc.contract.tags import StatusError
+from taktgate.plc.contract.records import Command, ResultRecord, SlotEcho, StatusEcho, StatusRecord
+from taktgate.plc.contract.tags import StatusError, WriterState
 from taktgate.plc.errors import ForeignWriterError
 from taktgate.plc.handshake.admission import Cause, Place
 from taktgate.plc.handshake.parts import Part, PartState
 from taktgate.plc.handshake.rules import Handshake
 from taktgate.plc.handshake.watch import BeatWatch, PlcLife, PlcWatch
-from taktgate.plc.link.port import Command, ResultRecord, StatusEcho, StatusRecord
+from taktgate.plc.opening.states import Progress
 from taktgate.plc.writer.intake import Intake
 from taktgate.plc.writer.ownership import Ownership
 from taktgate.plc.writer.status import StatusBoard
-from taktgate.standin.handshake_model.envelopes import STATION, envelope_of
+from taktgate.standin.handshake_model.envelopes import envelope_of
 from taktgate.standin.handshake_model.facts import NEVER, STEP_NS, Sheet, Status
+from taktgate.standin.judge import STATION
 
 
 class Writer(NamedTuple):
@@ -38,6 +40,7 @@ class Writer(NamedTuple):
     slots: tuple[tuple[int, Part], ...] = ()
     command: Command | None = None
     is_first_read: bool = True
+    is_reopened: bool = True
     life: PlcLife = PlcLife.UNPROVEN
     plc_value: int | None = None
     plc_moved_ns: int = 0
@@ -84,7 +87,13 @@ class WriterRules:
         )
         self._beats = BeatWatch(self._rules._place)
         intake = Intake(rules=self._rules, beats=self._beats, lanes=frozenset(Lane))
-        self._board = StatusBoard(rules=self._rules, beats=self._beats, intake=intake, boot_id=0)
+        self._board = StatusBoard(
+            rules=self._rules,
+            beats=self._beats,
+            intake=intake,
+            progress=Progress(WriterState.DEGRADED),
+            boot_id=0,
+        )
         self._owner = Ownership(0)
 
     def session_opened(self, writer: Writer, boot: int) -> Answer:
@@ -151,13 +160,19 @@ class WriterRules:
         return done._replace(records=records, status=status, is_due=is_due)
 
     def confirmed(
-        self, writer: Writer, boot: int, records: tuple[ResultRecord, ...], now: int
+        self,
+        writer: Writer,
+        boot: int,
+        records: tuple[ResultRecord, ...],
+        now: int,
+        *,
+        echoes: tuple[SlotEcho, ...] | None,
     ) -> Answer:
-        """Take note of the PLC's reply to a write."""
+        """Take note of the PLC's reply to a write, and of what the slots hold."""
 
         def call() -> None:
             self._owner.wrote()
-            self._rules.confirmed(records, now * STEP_NS)
+            self._rules.confirmed(records, now * STEP_NS, echoes)
 
         return self._call(writer, boot, call)
 
@@ -180,7 +195,8 @@ class WriterRules:
         rules._place = beats._place = _place_of(boot)
         rules._ring._slots = dict(writer.slots)
         rules._command, rules._is_first_read = writer.command, writer.is_first_read
-        rules.epoch, rules.last_sequence = writer.epoch, writer.last_sequence
+        rules._is_reopened = writer.is_reopened
+        rules.epoch, rules._delivery.last_sequence = writer.epoch, writer.last_sequence
         # Nothing but the status tag follows from it, and no rule of the PLC.
         rules.has_fault = False
         rules.plc = PlcWatch()
@@ -201,6 +217,7 @@ class WriterRules:
             slots=tuple(rules._ring._slots.items()),
             command=rules._command,
             is_first_read=rules._is_first_read,
+            is_reopened=rules._is_reopened,
             life=rules.plc.life,
             plc_value=rules.plc._value,
             plc_moved_ns=rules.plc._moved_ns,

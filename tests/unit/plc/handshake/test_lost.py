@@ -4,19 +4,22 @@ from dataclasses import replace
 
 import pytest
 from tests.unit.plc.handshake.bench import (
+    LATE,
     At,
     MakeEnvelope,
+    acknowledge,
     no_decision,
     reconnect,
+    settle,
     write,
 )
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command
+from taktgate.plc.contract.tags import ERROR_CODES
 from taktgate.plc.handshake.admission import Cause
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command
 
 
 def test_a_pass_that_waited_into_a_new_epoch_goes_out_as_restarted(
@@ -30,12 +33,6 @@ def test_a_pass_that_waited_into_a_new_epoch_goes_out_as_restarted(
     assert write(rules, at(620)) == {101: no_decision(Reason.RESTARTED)}
 
 
-def acknowledge(rules: Handshake, command: Command, sequence: int, now_ns: int) -> None:
-    rules.read(
-        replace(command, ack_seq=sequence), observed_after_ns=now_ns - MILLISECOND, now_ns=now_ns
-    )
-
-
 def test_a_pass_whose_reply_came_too_late_is_on_record_as_the_plc_took_it(
     rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
 ) -> None:
@@ -43,11 +40,74 @@ def test_a_pass_whose_reply_came_too_late_is_on_record_as_the_plc_took_it(
     records = rules.due(at(175))
     rules.confirmed(records, at(255))
     assert not rules.has_due
+    assert rules.take_outcomes() == []
     acknowledge(rules, part_101, records[0].sequence, at(260))
     acknowledge(rules, part_101, records[0].sequence, at(270))
     told = [(o.verdict, o.written, o.trigger_to_ack_ms) for o in rules.take_outcomes()]
-    assert told == [(Verdict.PASS, False, None), (Verdict.PASS, True, None)]
+    assert told == [(Verdict.PASS, True, 255)]
     assert rules.counts[Verdict.PASS] == 1
+
+
+def test_a_pass_whose_reply_came_too_late_is_unknown_when_the_plc_says_nothing(
+    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
+) -> None:
+    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
+    rules.confirmed(rules.due(at(175)), at(255))
+    settle(rules, part_101, at(255))
+    told = [(o.verdict, o.written, o.acknowledged_ms) for o in rules.take_outcomes()]
+    assert told == [(Verdict.PASS, False, None)]
+    assert rules.counts[Verdict.PASS] == 0
+
+
+def test_a_reply_at_the_very_deadline_is_too_late(
+    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
+) -> None:
+    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
+    rules.confirmed(rules.due(at(60)), at(200))
+    assert write(rules, at(201)) == {101: (LATE, ERROR_CODES[Reason.EXPIRED])}
+
+
+@pytest.mark.parametrize(("reply_ms", "is_certain"), [(199, True), (200, False)])
+def test_a_reject_after_a_pass_is_on_record_as_written_only_if_it_surely_came_in_time(
+    rules: Handshake,
+    part_101: Command,
+    make_envelope: MakeEnvelope,
+    at: At,
+    reply_ms: int,
+    is_certain: bool,
+) -> None:
+    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
+    write(rules, at(60))
+    rules.verdict(make_envelope(verdict=Verdict.FAIL), Lane.EDGEHUB, at(190))
+    rules.confirmed(rules.due(at(190)), at(reply_ms))
+    settle(rules, part_101, at(reply_ms))
+    (outcome,) = rules.take_outcomes()
+    assert (outcome.reason, outcome.written) == (Reason.CONFLICT, is_certain)
+
+
+def test_a_reject_that_came_late_is_on_record_as_written_when_the_plc_says_so(
+    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
+) -> None:
+    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
+    write(rules, at(60))
+    rules.verdict(make_envelope(verdict=Verdict.FAIL), Lane.EDGEHUB, at(205))
+    write(rules, at(205))
+    acknowledge(rules, part_101, rules.last_sequence, at(206))
+    (outcome,) = rules.take_outcomes()
+    assert (outcome.reason, outcome.written) == (Reason.CONFLICT, True)
+
+
+def test_a_reject_is_not_certain_while_a_lost_pass_may_still_be_executed(
+    rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
+) -> None:
+    rules.verdict(make_envelope(), Lane.LOCAL, at(60))
+    rules.due(at(60))
+    reconnect(rules, part_101, at(100))
+    write(rules, at(100))
+    settle(rules, part_101, at(100))
+    lost, reject = rules.take_outcomes()
+    assert (lost.verdict, lost.written) == (Verdict.PASS, False)
+    assert (reject.reason, reject.written) == (Reason.RESTARTED, False)
 
 
 @pytest.mark.parametrize("back_ms", [100, 500])
@@ -73,7 +133,7 @@ def test_a_lost_pass_is_not_overruled_when_the_plc_has_acted_already(
     assert told == [(Verdict.PASS, False)]
 
 
-def test_a_lost_write_is_reported_as_unknown_and_never_sent_again_as_pass(
+def test_a_lost_write_is_unknown_and_no_pass_again_without_proof_that_the_plc_went_on(
     rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At
 ) -> None:
     rules.verdict(make_envelope(), Lane.LOCAL, at(60))

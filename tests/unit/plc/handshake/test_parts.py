@@ -47,7 +47,7 @@ def test_a_pass_can_be_revoked_until_the_deadline_after_the_later_end_of_its_int
     assert not PART.can_be_revoked(15)
 
 
-@pytest.mark.parametrize("closed", [confirm(decide(PART, PASSED)), lose(PART)])
+@pytest.mark.parametrize("closed", [confirm(decide(PART, PASSED), 9), lose(PART)])
 def test_a_pass_overrules_nothing(closed: Part) -> None:
     with pytest.raises(IllegalTransitionError):
         overrule(closed, PASSED)

@@ -15,10 +15,10 @@ from tests.unit.plc.handshake.bench import (
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.plc.contract.records import Command
 from taktgate.plc.contract.tags import ERROR_CODES
 from taktgate.plc.handshake.admission import JUDGES_REASONS, Cause
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command
 
 
 @pytest.mark.parametrize(

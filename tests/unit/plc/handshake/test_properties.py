@@ -8,17 +8,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.model import ModelRef
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command, ResultRecord
 from taktgate.plc.contract.tags import DECISIONS, RESULT_SLOTS, slot_of
 from taktgate.plc.handshake.admission import Place
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command, ResultRecord
+from taktgate.standin.judge import MODEL
 
 PLACE = Place(station="VIS01", kernel_boot_id="boot")
-MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
 RESERVE_NS = 20 * MILLISECOND
 PASS = DECISIONS[Verdict.PASS]
 
@@ -58,7 +57,11 @@ class AnyOrder(RuleBasedStateMachine):
         self.parts: dict[Key, Seen] = {}
         self.delivered: list[Delivered] = []
         self.rejected: set[Key] = set()
-        self.passed: dict[Key, int] = {}
+        self.passed: dict[Key, ResultRecord] = {}
+        self.sent_twice: set[int] = set()
+        """Sequences of the PASSes that were sent again."""
+        self.finished: set[int] = set()
+        """Sequences of those that may not be, since a reject or a break of the PLC's program."""
         self.standing: set[Key] = set()
         """Confirmed in time, and neither taken back since nor forgotten with its numbering."""
         self.open_session()
@@ -74,6 +77,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.command.plc_heartbeat < before.plc_heartbeat
         ):
             self.standing.clear()
+            self.finished |= {record.sequence for record in self.passed.values()}
         newest = self.command.trigger_id
         self.standing = {key for key in self.standing if newest - key[1] < RESULT_SLOTS}
         is_edge = self.handshake.read(
@@ -216,6 +220,37 @@ class AnyOrder(RuleBasedStateMachine):
         self.now_ns += held_up_ms * MILLISECOND
         self.write(takes_ms=1, is_confirmed=True)
 
+    @rule(
+        away_ms=st.sampled_from([0, 1, 30, 100, 170, 600]),
+        beats=st.sampled_from([0, 1, 1, 6, -1, 30]),
+        hb_fault=st.sampled_from([False, False, True]),
+    )
+    def lose_a_pass_and_come_back(self, away_ms: int, beats: int, hb_fault: bool) -> None:
+        """The reply to a PASS is lost; the PLC may be another when it is seen again."""
+        self.now_ns += 10 * MILLISECOND
+        self.read(step=1, beats=1, deadline_ms=200, enable=True)
+        self.now_ns += 10 * MILLISECOND
+        self.deliver(
+            back=0,
+            verdict=Verdict.PASS,
+            age_ms=5,
+            sequence=1,
+            epochs_ago=0,
+            flaw=None,
+            lane=Lane.LOCAL,
+        )
+        self.conclude(self.handshake.due(self.now_ns))
+        self.handshake.link_lost(self.now_ns)
+        self.now_ns += away_ms * MILLISECOND
+        is_doubtful = hb_fault or beats == 30 or (away_ms == 600 and beats < 1)
+        if is_doubtful:
+            self.finished |= {record.sequence for record in self.passed.values()}
+        heartbeat = self.command.plc_heartbeat + beats
+        self.command = replace(self.command, plc_heartbeat=heartbeat, hb_fault=hb_fault)
+        self.open_session()
+        self.command = replace(self.command, hb_fault=False)
+        self.write(takes_ms=1, is_confirmed=True)
+
     @precondition(lambda self: self.delivered)
     @rule(which=st.integers(0, 10), lane=st.sampled_from([Lane.LOCAL, Lane.EDGEHUB]))
     def deliver_again(self, which: int, lane: Lane) -> None:
@@ -239,10 +274,10 @@ class AnyOrder(RuleBasedStateMachine):
         if is_confirmed:
             self.handshake.confirmed(records, self.now_ns)
             self.standing |= {
-                (self.handshake.epoch, record.trigger_id)
+                self.key_of(record)
                 for record in records
                 if record.decision == PASS
-                and self.now_ns <= self.parts[self.handshake.epoch, record.trigger_id].deadline_ns
+                and self.now_ns < self.parts[self.key_of(record)].deadline_ns
             }
         else:
             self.handshake.link_lost(self.now_ns)
@@ -255,14 +290,19 @@ class AnyOrder(RuleBasedStateMachine):
             self.standing -= taken
 
     def check(self, record: ResultRecord) -> None:
-        key = self.handshake.epoch, record.trigger_id
+        key = self.key_of(record)
         if record.decision != PASS:
             self.rejected.add(key)
+            same = {old for of, old in self.passed.items() if of[1] == record.trigger_id}
+            self.finished |= {old.sequence for old in same}
             return
         assert key not in self.rejected, "a closed part was let through"
-        assert key not in self.passed, "a PASS was written twice"
-        self.passed[key] = record.sequence
         part = self.parts[key]
+        if key in self.passed:
+            self.check_again(self.passed[key], record)
+            assert self.now_ns + RESERVE_NS <= part.deadline_ns
+            return
+        self.passed[key] = record
         valid = {
             delivered.envelope.digest: delivered.envelope
             for delivered in self.delivered
@@ -272,6 +312,17 @@ class AnyOrder(RuleBasedStateMachine):
         assert envelope.verdict is Verdict.PASS
         assert envelope.decided_ns <= part.deadline_ns
         assert self.now_ns + RESERVE_NS <= part.deadline_ns
+
+    def check_again(self, first: ResultRecord, record: ResultRecord) -> None:
+        assert record == first, "a PASS was written twice, and not as the same result"
+        assert record.sequence not in self.sent_twice, "a PASS was written a third time"
+        assert record.sequence not in self.finished, "a PASS was written again without proof"
+        self.sent_twice.add(record.sequence)
+
+    def key_of(self, record: ResultRecord) -> Key:
+        """Return the part of *record*: it keeps the epoch in which its PASS was sent first."""
+        known = (key for key, old in self.passed.items() if old.sequence == record.sequence)
+        return next(known, (self.handshake.epoch, record.trigger_id))
 
     def teardown(self) -> None:
         slots = [slot_of(outcome.trigger_id) for outcome in self.handshake.take_outcomes()]

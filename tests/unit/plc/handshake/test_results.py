@@ -8,6 +8,9 @@ import pytest
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.encoding import decode_slot, encode_result, unpack
+from taktgate.plc.contract.records import EMPTY_SLOT, ResultRecord, echo_of
+from taktgate.plc.contract.tags import DECISIONS, RESULT
 from taktgate.plc.handshake.parts import Decision, Part, no_decision
 from taktgate.plc.handshake.results import (
     MAX_DINT,
@@ -75,3 +78,20 @@ def test_scores_stay_within_their_range(
 
 def test_no_model_has_revision_zero() -> None:
     assert model_revision(None) == 0
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_the_echo_to_expect_is_what_the_bytes_of_the_record_say(verdict: Verdict) -> None:
+    record = ResultRecord(
+        sequence=7,
+        trigger_id=101,
+        decision=DECISIONS[verdict],
+        error_code=0,
+        score=0.5,
+        age_ms=1,
+    )
+    assert echo_of(record) == decode_slot(unpack(RESULT, encode_result(record)))
+
+
+def test_an_empty_slot_is_44_zero_bytes() -> None:
+    assert decode_slot(unpack(RESULT, bytes(RESULT.size))) == EMPTY_SLOT

@@ -8,17 +8,19 @@ from tests.unit.plc.handshake.bench import (
     NO_DECISION,
     At,
     MakeEnvelope,
+    acknowledge,
     no_decision,
     reconnect,
+    settle,
     write,
 )
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.plc.contract.records import Command
 from taktgate.plc.contract.tags import ERROR_CODES
 from taktgate.plc.handshake.admission import Cause
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command
 
 
 def test_the_copy_from_the_other_lane_changes_nothing(
@@ -53,7 +55,8 @@ def test_any_differing_verdict_takes_a_written_pass_back(
     assert rules.verdict(make_envelope(**change), Lane.EDGEHUB, at(70)) is Cause.CONFLICT
     assert write(rules, at(70)) == {101: no_decision(Reason.CONFLICT)}
     assert rules.has_fault
-    assert [outcome.reason for outcome in rules.take_outcomes()] == [Reason.NONE, Reason.CONFLICT]
+    settle(rules, part_101, at(70))
+    assert [outcome.reason for outcome in rules.take_outcomes()] == [Reason.CONFLICT]
 
 
 def test_a_rival_that_comes_before_the_write_keeps_the_pass_in(
@@ -139,7 +142,9 @@ def test_a_rival_of_a_lost_pass_is_written_if_the_link_is_back_in_time(
     rules.session_opened()
     rules.read(part_101, observed_after_ns=at(back_ms), now_ns=at(back_ms))
     assert write(rules, at(back_ms)) == written
-    assert rules.take_outcomes()[-1].written is bool(written)
+    acknowledge(rules, part_101, rules.last_sequence, at(back_ms))
+    outcome = rules.take_outcomes()[-1]
+    assert (outcome.reason, outcome.written) == (Reason.CONFLICT, bool(written))
 
 
 @pytest.mark.parametrize("contract", ["1.1", "2.0"])

@@ -8,18 +8,20 @@ from tests.unit.plc.handshake.bench import (
     PASS,
     At,
     MakeEnvelope,
+    acknowledge,
     no_decision,
+    settle,
     write,
 )
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.clock import SECOND
+from taktgate.plc.contract.records import Command, ResultRecord
 from taktgate.plc.contract.tags import ERROR_CODES, slot_of
 from taktgate.plc.handshake.admission import Cause, Stranger
 from taktgate.plc.handshake.rules import OVERFLOW, Handshake
 from taktgate.plc.handshake.watch import PlcLife
-from taktgate.plc.link.port import Command, ResultRecord
 
 
 def test_a_fresh_matched_pass_is_written_and_reported(
@@ -37,9 +39,11 @@ def test_a_fresh_matched_pass_is_written_and_reported(
         model_rev=2**31 - 1,
     )
     rules.confirmed([record], at(61))
+    acknowledge(rules, part_101, 2, at(70))
     (outcome,) = rules.take_outcomes()
     assert outcome.written
-    assert outcome.trigger_to_ack_ms == 61
+    assert (outcome.trigger_to_ack_ms, outcome.acknowledged_ms) == (61, 70)
+    assert (outcome.age_ms, outcome.retries, outcome.queue_depth) == (55, 0, 0)
     assert (outcome.verdict, outcome.lane, outcome.score) == (Verdict.PASS, Lane.LOCAL, 0.25)
     assert rules.counts[Verdict.PASS] == 1
 
@@ -75,6 +79,7 @@ def test_a_pass_confirmed_after_the_deadline_is_overruled_by_late(
     rules.confirmed(rules.due(at(60)), at(201))
     assert rules.take_outcomes() == []
     assert write(rules, at(202)) == {101: (LATE, ERROR_CODES[Reason.EXPIRED])}
+    settle(rules, part_101, at(202))
     assert [outcome.verdict for outcome in rules.take_outcomes()] == [Verdict.LATE]
 
 

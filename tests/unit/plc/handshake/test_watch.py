@@ -4,26 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import Beat
 from taktgate.edge.clock import MILLISECOND
 from taktgate.plc.contract.tags import StatusError
 from taktgate.plc.handshake.admission import Cause, Place
 from taktgate.plc.handshake.watch import BeatWatch, PlcLife, PlcWatch, assess
+from taktgate.standin.judge import beat
 
 
 def beat_at(sent_ns: int) -> Beat:
-    return Beat(
-        contract=CONTRACT_VERSION,
-        station="VIS01",
-        kernel_boot_id="boot",
-        judge_start_id="judge",
-        sequence=1,
-        ready=True,
-        reason="",
-        model=None,
-        sent_ns=sent_ns,
-    )
+    return beat(kernel_boot_id="boot", sequence=1, sent_ns=sent_ns)
 
 
 @pytest.fixture
