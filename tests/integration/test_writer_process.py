@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from tests.integration.link_bench import connect, contract_of
 from tests.integration.writer_station import (
     EXIT_FOREIGN_WRITER,
     EXIT_ROLE_TAKEN,
@@ -17,9 +18,9 @@ from tests.integration.writer_station import (
 
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict, seal
+from taktgate.plc.contract.records import BLANK_STATUS
 from taktgate.plc.contract.tags import WriterState
 from taktgate.plc.link.logix import LogixLink
-from taktgate.plc.link.port import StatusRecord
 from taktgate.standin.control.commands import Event
 
 
@@ -55,11 +56,12 @@ def test_a_killed_writer_costs_parts_and_never_safety(tmp_path: Path) -> None:
             station.start_writer()
             await station.until_ready()
             since = max(outcome.trigger_id for outcome in station.outcomes)
-            gates: dict[int, str] = {}
-            while gates.get(since + 2) is None:
+            gates: list[str] = []
+            while len(gates) < 10:
                 part = await station.next_event("part")
-                gates[part["trigger_id"]] = part["gate"]
-            assert gates[since + 2] == "accept"
+                if part["trigger_id"] > since:
+                    gates.append(part["gate"])
+            assert "accept" in gates, "the line goes on"
             await station.plc.end_parts()
             return state, await station.plc.status()
 
@@ -188,26 +190,9 @@ def test_a_rival_takes_a_pass_back_although_the_connection_was_cut_meanwhile(
 
 
 def write_as_somebody_else(address: str) -> None:
-    status = StatusRecord(
-        heartbeat=1,
-        boot_id=1,
-        state=WriterState.RUN,
-        error_code=0,
-        queue_depth=0,
-        last_seq=1,
-        last_trigger_id=0,
-        cnt_pass=0,
-        cnt_reject=0,
-        cnt_late=0,
-        cnt_dup=0,
-        cnt_overflow=0,
-        cnt_reconnect=0,
-        online=True,
-        ready=False,
-        fault=False,
-    )
+    status = replace(BLANK_STATUS, boot_id=1, state=WriterState.RUN, last_seq=1, online=True)
     link = LogixLink(address, reply_timeout_s=0.5)
-    link.open()
+    link.open(connect(address), contract_of(address))
     deadline_s = time.monotonic() + 1.0
     for heartbeat in count(2):
         # Ours is overwritten every 100 ms: write until the writer has looked in between.

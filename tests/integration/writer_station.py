@@ -5,39 +5,53 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import decode, encode
-from taktgate.contracts.line import Beat, LineState
-from taktgate.contracts.model import ModelRef
+from taktgate.contracts.line import LineState
 from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
+from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND, kernel_boot_id, monotonic_ns
 from taktgate.edge.lane import LaneInbox, LaneSender
 from taktgate.plc.writer.status import WriterStatus
 from taktgate.standin.control.commands import Event
+from taktgate.standin.judge import beat, passed
 from taktgate.standin.line.process import LineProcess
 
-MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
-READY_S = 10.0
+READY_S = 30.0
 EXIT_FOREIGN_WRITER = 4
 EXIT_ROLE_TAKEN = 3
 
 
+WRITER = ("-m", "taktgate.plc.writer.process")
+Judge = Callable[[LineState], Sequence[VerdictEnvelope]]
+"""What is sent for the part of an edge, at once."""
+
+
 class Station:
-    """A PLC, a writer, and a judge that passes each part."""
+    """A PLC, a writer, and a judge that passes each part unless `judge` is set to another."""
 
     def __init__(
-        self, folder: Path, *, plc: LineProcess | None = None, deadline_ms: int = 200
+        self,
+        folder: Path,
+        *,
+        plc: LineProcess | None = None,
+        address: str | None = None,
+        deadline_ms: int = 200,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
+        """*settings* are more keys of station.yaml's `plc`; at *address* somebody else's PLC is."""
         self.plc = plc or LineProcess(control=folder / "plc.sock", deadline_ms=deadline_ms)
-        self._owns_plc = plc is None
+        self._owns_plc = plc is None and address is None
+        self._address = address
+        self._settings = settings or {}
+        self.judge: Judge = lambda line: [self.pass_for(line)]
         self.verdicts: list[VerdictEnvelope] = []
         self.folder = folder
         self.outcomes: list[Outcome] = []
@@ -45,7 +59,7 @@ class Station:
         self.judge_is_alive = True
         self._sequence = count(1)
         self._beat_due_ns = 0
-        self._writers: list[subprocess.Popen[bytes]] = []
+        self.writers: list[subprocess.Popen[bytes]] = []
 
     async def open(self) -> None:
         if self._owns_plc:
@@ -55,7 +69,11 @@ class Station:
                 {
                     "station": "VIS01",
                     "device_class": "cpu",
-                    "plc": {"address": self.plc.address, "reply_timeout_ms": 150},
+                    "plc": {
+                        "address": self._address or self.plc.address,
+                        "reply_timeout_ms": 150,
+                        **self._settings,
+                    },
                     "camera": {"address": "127.0.0.1:1"},
                     "realtime": {"writer": 0},
                 }
@@ -67,7 +85,7 @@ class Station:
         self._work = asyncio.create_task(self._live(), name="judge and agent")
 
     async def close(self) -> None:
-        for writer in self._writers:
+        for writer in self.writers:
             with suppress(ProcessLookupError):
                 writer.kill()
             writer.wait()
@@ -78,7 +96,9 @@ class Station:
         if self._owns_plc:
             await self.plc.stop()
 
-    def start_writer(self, private: str = "private") -> subprocess.Popen[bytes]:
+    def start_writer(
+        self, private: str = "private", *, main: Sequence[str] = WRITER
+    ) -> subprocess.Popen[bytes]:
         environment = {
             **os.environ,
             "TAKTGATE_STATION_FILE": str(self.folder / "station.yaml"),
@@ -86,10 +106,8 @@ class Station:
             "TAKTGATE_PRIVATE_DIR": str(self.folder / private),
         }
         environment.pop("TAKTGATE_PARENT_PID", None)
-        writer = subprocess.Popen(
-            [sys.executable, "-m", "taktgate.plc.writer.process"], env=environment
-        )
-        self._writers.append(writer)
+        writer = subprocess.Popen([sys.executable, *main], env=environment)
+        self.writers.append(writer)
         return writer
 
     @property
@@ -119,12 +137,18 @@ class Station:
         while True:
             if self.judge_is_alive and monotonic_ns() >= self._beat_due_ns:
                 self._beat_due_ns = monotonic_ns() + 100 * MILLISECOND
-                self._to_writer.send("beat", encode(self._beat()))
+                alive = beat(
+                    kernel_boot_id=kernel_boot_id(),
+                    sequence=next(self._sequence),
+                    sent_ns=monotonic_ns(),
+                )
+                self._to_writer.send("beat", encode(alive))
             while (datagram := self._judge.receive()) is not None:
                 line = decode(LineState, datagram.payload)
                 if line.is_edge and self.judge_is_alive:
-                    self.verdicts.append(self._verdict(line))
-                    self.send_verdict(self.verdicts[-1])
+                    for envelope in self.judge(line):
+                        self.verdicts.append(envelope)
+                        self.send_verdict(envelope)
             while (datagram := self._agent.receive()) is not None:
                 self._take(datagram.kind, datagram.payload)
             await asyncio.sleep(0.002)
@@ -138,48 +162,20 @@ class Station:
     def send_verdict(self, envelope: VerdictEnvelope) -> None:
         self._to_writer.send("verdict", encode(envelope))
 
-    def _beat(self) -> Beat:
-        return Beat(
-            contract=CONTRACT_VERSION,
-            station="VIS01",
-            kernel_boot_id=kernel_boot_id(),
-            judge_start_id="judge",
-            sequence=next(self._sequence),
-            ready=True,
-            reason="",
-            model=MODEL,
-            sent_ns=monotonic_ns(),
-        )
-
-    def _verdict(self, line: LineState) -> VerdictEnvelope:
-        decided_ns = monotonic_ns()
-        return seal(
-            VerdictEnvelope(
-                contract=CONTRACT_VERSION,
-                station="VIS01",
-                kernel_boot_id=line.kernel_boot_id,
-                judge_start_id="judge",
-                plc_epoch=line.plc_epoch,
-                sequence=next(self._sequence),
-                trigger_id=line.trigger_id,
-                verdict=Verdict.PASS,
-                reason=Reason.NONE,
-                score=0.25,
-                model=MODEL,
-                trigger_ns=line.observed_after_ns,
-                exposure_ns=line.observed_ns,
-                received_ns=line.observed_ns,
-                inference_start_ns=line.observed_ns,
-                inference_end_ns=decided_ns,
-                decided_ns=decided_ns,
-                deadline_ns=line.observed_after_ns + line.deadline_ms * MILLISECOND,
-            )
-        )
+    def pass_for(self, line: LineState, **changes: Any) -> VerdictEnvelope:
+        """Return a PASS for the part of *line*, decided now, with *changes* to it."""
+        return passed(line, sequence=next(self._sequence), decided_ns=monotonic_ns(), **changes)
 
 
 @asynccontextmanager
-async def running_station(folder: Path, *, deadline_ms: int = 200) -> AsyncIterator[Station]:
-    station = Station(folder, deadline_ms=deadline_ms)
+async def running_station(
+    folder: Path,
+    *,
+    deadline_ms: int = 200,
+    address: str | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[Station]:
+    station = Station(folder, deadline_ms=deadline_ms, address=address, settings=settings)
     await station.open()
     try:
         yield station

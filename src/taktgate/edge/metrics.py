@@ -10,7 +10,8 @@ from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import start_http_server
+from prometheus_client import REGISTRY, start_http_server
+from prometheus_client.registry import Collector
 
 from taktgate import __version__
 from taktgate.edge.clock import new_start_id
@@ -29,6 +30,10 @@ class Metrics:
     server: WSGIServer | None
     error: str = ""
     """Why nothing is served. Figures are worth less than parts: a module runs without them."""
+
+    def collect(self, collector: Collector) -> None:
+        """Serve what *collector* has counted itself, beside the meter's instruments."""
+        REGISTRY.register(collector)
 
     def close(self) -> None:
         """Stop serving."""

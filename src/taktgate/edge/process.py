@@ -2,12 +2,14 @@
 
 import contextlib
 import ctypes
+import errno
 import fcntl
-import gc
 import logging
 import os
+import resource
 import signal
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
@@ -18,6 +20,7 @@ PARENT_VARIABLE: Final = "TAKTGATE_PARENT_PID"
 
 _PR_SET_PDEATHSIG: Final = 1
 _MCL_CURRENT_AND_FUTURE: Final = 3
+_CAP_IPC_LOCK: Final = 14
 
 
 class OrphanedError(RuntimeError):
@@ -64,30 +67,76 @@ def end_on_sigterm(end: Callable[[], None]) -> None:
         signal.signal(number, lambda *_: end())
 
 
-def take_realtime_priority(priority: int) -> bool:
-    """Ask for SCHED_FIFO and locked memory, and freeze the garbage collector's survivors.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RealtimeRights:
+    """Which real-time rights this process was granted."""
+
+    scheduling: bool = False
+    """SCHED_FIFO: no process of normal priority may hold this one up."""
+    memory: bool = False
+    """All memory is locked, now and in future: no page has to be fetched first."""
+
+    @property
+    def are_complete(self) -> bool:
+        """True when nothing was refused."""
+        return self.scheduling and self.memory
+
+
+def take_realtime_priority(priority: int) -> RealtimeRights:
+    """Ask for SCHED_FIFO and for locked memory; the one is of use without the other.
 
     Neither passes on to a child: a model must not compete with the process that watches over it.
 
     Returns:
-        True when all rights were granted. False is a supported mode: it is logged once here and
+        What was granted. Less than all is a supported mode: each refusal is logged once here, and
         reported by the caller.
     """
-    gc.collect()
-    gc.freeze()
+    scheduling = _is_granted("rtprio", lambda: _schedule_first_in_first_out(priority))
+    memory = _is_granted("memlock", _lock_memory)
+    return RealtimeRights(scheduling=scheduling, memory=memory)
+
+
+def _is_granted(ulimit: str, take: Callable[[], None]) -> bool:
     try:
-        policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        os.sched_setscheduler(0, policy, os.sched_param(priority))
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mlockall(_MCL_CURRENT_AND_FUTURE) != 0:
-            raise OSError(ctypes.get_errno(), "mlockall")
+        take()
     except OSError as error:
         log.warning(
-            "no real-time rights: running at normal priority; grant ulimits rtprio and memlock",
-            extra={"error": str(error)},
+            "a real-time right is missing: running on without it; grant the ulimit",
+            extra={"ulimit": ulimit, "error": str(error)},
         )
         return False
     return True
+
+
+def _schedule_first_in_first_out(priority: int) -> None:
+    policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
+    os.sched_setscheduler(0, policy, os.sched_param(priority))
+
+
+def _lock_memory() -> None:
+    """Lock what is mapped and what will be.
+
+    Only without a limit: under one, the kernel would refuse an allocation later on, in the middle
+    of a part, when locked memory has grown up to it (mlockall(2), ENOMEM).
+
+    Raises:
+        OSError: it is refused, or there is a limit.
+    """
+    limit_bytes, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    if limit_bytes != resource.RLIM_INFINITY and not _may_ignore_memlock():
+        raise OSError(errno.EPERM, f"memlock is limited to {limit_bytes} bytes")
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.mlockall(_MCL_CURRENT_AND_FUTURE) != 0:
+        raise OSError(ctypes.get_errno(), "mlockall")
+
+
+def _may_ignore_memlock() -> bool:
+    """Tell whether this process has CAP_IPC_LOCK, to which the limit does not apply."""
+    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == "CapEff":
+            return bool(int(value, 16) >> _CAP_IPC_LOCK & 1)
+    return False
 
 
 def take_idle_priority() -> None:

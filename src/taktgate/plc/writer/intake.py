@@ -8,11 +8,11 @@ from typing import Any, Final, Protocol
 
 from pydantic_core import from_json
 
-from taktgate.contracts.codec import ContractError, decode
+from taktgate.contracts.codec import ContractError, parse
 from taktgate.contracts.line import Beat
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.routes import KIND_BEAT, KIND_VERDICT
-from taktgate.contracts.verdict import VerdictEnvelope, open_envelope
+from taktgate.contracts.verdict import VerdictEnvelope, expect_sealed
 from taktgate.edge.lane import Datagram
 from taktgate.plc.handshake.admission import MAX_MESSAGE_BYTES, Cause, read_stranger
 from taktgate.plc.handshake.rules import Handshake
@@ -20,6 +20,7 @@ from taktgate.plc.handshake.watch import BeatWatch
 
 log = logging.getLogger(__name__)
 
+_FIELDS: Final[dict[type[Any], dict[str, bool]]] = {}
 MAX_ITEMS: Final = 64
 """A model has at most as many classes (`bundle/manifest.py`)."""
 
@@ -73,12 +74,13 @@ class Intake:
         if len(datagram.payload) > MAX_MESSAGE_BYTES:
             return Cause.MALFORMED
         if datagram.kind == KIND_BEAT:
-            check_fields(Beat, datagram.payload)
-            return self._beats.accept(decode(Beat, datagram.payload), now_ns)
+            content = content_of(Beat, datagram.payload)
+            return self._beats.accept(parse(Beat, content), now_ns)
         if datagram.kind != KIND_VERDICT:
             return Cause.UNKNOWN_KIND
-        check_fields(VerdictEnvelope, datagram.payload)
-        cause = self._rules.verdict(open_envelope(datagram.payload), datagram.lane, now_ns)
+        content = content_of(VerdictEnvelope, datagram.payload)
+        envelope = expect_sealed(parse(VerdictEnvelope, content))
+        cause = self._rules.verdict(envelope, datagram.lane, now_ns)
         self.used[datagram.lane] += cause is None
         return cause
 
@@ -94,12 +96,12 @@ class Intake:
         return Cause.CONTRACT
 
 
-def check_fields(document: type[Any], payload: bytes) -> None:
-    """Accept a *payload* that has the fields of *document* and no other, whatever is in them.
+def content_of(document: type[Any], payload: bytes) -> dict[str, Any]:
+    """Return what *payload* holds: the fields of *document* and no other, whatever is in them.
 
     Nor is any of its lists longer than a contract has. The full check makes an error of every wrong
-    field, each with a copy of the whole payload: 8 KB of nonsense would hold the loop for 6 ms, and
-    a stream of it would make every part late.
+    field: 8 KB of nonsense would hold the loop for 6 ms, and a stream of it would make every part
+    late. It goes on from here, so that the JSON is read once.
 
     Raises:
         ContractError: names the first field that is missing, unknown or too long.
@@ -110,7 +112,7 @@ def check_fields(document: type[Any], payload: bytes) -> None:
         raise ContractError(document.__name__, "(document)", str(error)) from None
     if not isinstance(content, dict):
         raise ContractError(document.__name__, "(document)", "must be an object")
-    known = {field.name: field.default is MISSING for field in fields(document)}
+    known = _fields_of(document)
     for name, value in content.items():
         if name not in known:
             raise ContractError(document.__name__, name[:64], "is unknown")
@@ -119,3 +121,13 @@ def check_fields(document: type[Any], payload: bytes) -> None:
     for name, is_required in known.items():
         if is_required and name not in content:
             raise ContractError(document.__name__, name, "is missing")
+    return content
+
+
+def _fields_of(document: type[Any]) -> dict[str, bool]:
+    """Return the fields of *document*, each with whether it must be there."""
+    known = _FIELDS.get(document)
+    if known is None:
+        known = {field.name: field.default is MISSING for field in fields(document)}
+        _FIELDS[document] = known
+    return known

@@ -5,9 +5,9 @@ from typing import Final
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import LineState
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command
 from taktgate.plc.handshake.admission import Place
 from taktgate.plc.handshake.rules import is_valid_deadline
-from taktgate.plc.link.port import Command
 
 REPEAT_NS: Final = 100 * MILLISECOND
 

@@ -1,24 +1,29 @@
 """The writer's loop: ticks at absolute deadlines, and a verdict is handled when it arrives."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from typing import Final, NamedTuple
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason
 from taktgate.edge.clock import MILLISECOND, SECOND
+from taktgate.edge.process import RealtimeRights
 from taktgate.plc.contract.tags import StatusError, WriterState
 from taktgate.plc.handshake.admission import Place
 from taktgate.plc.handshake.rules import OVERFLOW, Handshake
 from taktgate.plc.handshake.watch import BeatWatch
+from taktgate.plc.link.address import parse_address
 from taktgate.plc.link.port import TagLink
+from taktgate.plc.opening.opening import Checker, Finder, Opening
 from taktgate.plc.opening.reconnect import Backoff
+from taktgate.plc.opening.states import Progress
 from taktgate.plc.writer.intake import Inbox, Intake
 from taktgate.plc.writer.line import LineReporter
 from taktgate.plc.writer.outlets import Outlets
 from taktgate.plc.writer.session import Session
-from taktgate.plc.writer.status import StatusBoard, WriterStatus, state_of
+from taktgate.plc.writer.status import StatusBoard, WriterStatus
+from taktgate.plc.writer.timing import Stopwatch, TimedLink
 
 _DATAGRAMS_PER_TURN: Final = 64
 """A flood at the inbox may not keep the loop from its tick."""
@@ -35,11 +40,14 @@ class Setup:
     writer_start_id: str
     boot_id: int
     controller: str
+    """The address as the station file spells it."""
     tick_ms: int
     write_reserve_ms: int
-    is_realtime: bool
+    rights: RealtimeRights
     lanes: frozenset[Lane]
     """Those that carry verdicts here."""
+    reads_back: bool = False
+    """Each result slot is read again after its write, and compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +55,8 @@ class Surroundings:
     """What the writer touches: everything else in it is pure."""
 
     link: TagLink
+    probe: Finder
+    checker: Checker
     inbox: Inbox
     outlets: Outlets
     clock: Callable[[], int]
@@ -54,6 +64,15 @@ class Surroundings:
     """Returns after so many nanoseconds, or earlier when a datagram is waiting."""
     choose_epoch: Callable[[], int]
     backoff: Backoff
+
+
+class _Headline(NamedTuple):
+    """The facts whose change the agent must hear of at once."""
+
+    state: WriterState
+    error: str
+    has_fault: bool
+    is_acknowledging: bool
 
 
 class Writer:
@@ -69,23 +88,40 @@ class Writer:
             choose_epoch=around.choose_epoch,
         )
         self._beats = BeatWatch(setup.place)
+        self._progress = Progress()
         self._intake = Intake(rules=self._rules, beats=self._beats, lanes=setup.lanes)
         self._board = StatusBoard(
-            rules=self._rules, beats=self._beats, intake=self._intake, boot_id=setup.boot_id
+            rules=self._rules,
+            beats=self._beats,
+            intake=self._intake,
+            progress=self._progress,
+            boot_id=setup.boot_id,
+        )
+        self._stopwatch = Stopwatch()
+        link = TimedLink(around.link, self._stopwatch, around.clock)
+        self._opening = Opening(
+            address=parse_address(setup.controller),
+            link=link,
+            probe=around.probe,
+            checker=around.checker,
+            backoff=around.backoff,
+            progress=self._progress,
         )
         self._session = Session(
-            link=around.link,
+            link=link,
+            opening=self._opening,
+            progress=self._progress,
             rules=self._rules,
             board=self._board,
             line=LineReporter(place=setup.place, writer_start_id=setup.writer_start_id),
             outlets=around.outlets,
             clock=around.clock,
-            backoff=around.backoff,
+            reads_back=setup.reads_back,
         )
         self._next_tick_ns = 0
         self._late_ticks = 0
         self._status_due_ns = 0
-        self._told: WriterStatus | None = None
+        self._told: _Headline | None = None
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -120,10 +156,19 @@ class Writer:
         self._around.wait(max(self._next_tick_ns - self._clock(), 0))
         self._drain()
         if self._clock() >= self._next_tick_ns:
-            self._session.tick()
-            self._plan_next_tick()
+            self._tick()
         self._hand_over_outcomes()
         self._tell_status()
+
+    def _tick(self) -> None:
+        planned_ns, began_ns = self._next_tick_ns, self._clock()
+        had_session = self._session.is_open
+        self._session.tick()
+        if planned_ns > 0:
+            self._stopwatch.lateness.add(began_ns - planned_ns)
+        if planned_ns > 0 and had_session:
+            self._stopwatch.cycle.add(self._clock() - planned_ns)
+        self._plan_next_tick()
 
     def _drain(self) -> None:
         """Take in what waits, then write: two verdicts for one part meet before either is out.
@@ -131,14 +176,20 @@ class Writer:
         By number and by time: a message that cannot be read may cost as much as fifty good ones.
         """
         until_ns = max(self._next_tick_ns, self._clock() + _DRAIN_NS)
+        due_since_ns: int | None = None
         for _ in range(_DATAGRAMS_PER_TURN):
             datagram = self._around.inbox.receive()
             if datagram is None:
                 break
-            self._intake.accept(datagram, self._clock())
+            now_ns = self._clock()
+            self._intake.accept(datagram, now_ns)
+            if due_since_ns is None and self._rules.has_due:
+                due_since_ns = now_ns
             if self._clock() >= until_ns:
                 break
         self._session.flush()
+        if due_since_ns is not None and self._session.is_open and not self._rules.has_due:
+            self._stopwatch.verdict.add(self._clock() - due_since_ns)
 
     def _plan_next_tick(self) -> None:
         """Keep to the grid; ticks that were missed are counted and left out."""
@@ -157,29 +208,41 @@ class Writer:
 
     def _tell_status(self) -> None:
         now_ns = self._clock()
-        status = self.status(now_ns)
-        is_news = self._told is None or _headline(status) != _headline(self._told)
-        if is_news or now_ns >= self._status_due_ns:
-            self._around.outlets.status(status)
-            self._told, self._status_due_ns = status, now_ns + _STATUS_NS
+        headline = self._headline(now_ns)
+        if headline != self._told or now_ns >= self._status_due_ns:
+            self._around.outlets.status(self.status(now_ns))
+            self._told, self._status_due_ns = headline, now_ns + _STATUS_NS
+
+    def _headline(self, now_ns: int) -> _Headline:
+        error = self._board.settle(now_ns)
+        return _Headline(
+            state=self._progress.state,
+            error=self._session.error or self._words(error),
+            has_fault=self._rules.has_fault,
+            is_acknowledging=self._board.is_acknowledging,
+        )
 
     def status(self, now_ns: int) -> WriterStatus:
         """Return how the writer is."""
-        session, error = self._session, self._board.error(now_ns)
-        state = session.state
-        if session.is_open:
-            state = state_of(error) if session.may_write else WriterState.CONNECTING
+        session, opening = self._session, self._opening
+        error = self._board.settle(now_ns)
         return WriterStatus(
             contract=CONTRACT_VERSION,
             writer_start_id=self._setup.writer_start_id,
-            state=state.name.lower(),
+            state=self._progress.state.name.lower(),
             error=session.error or self._words(error),
+            error_code=opening.code or error,
             controller=self._setup.controller,
-            is_realtime=self._setup.is_realtime,
+            is_realtime=self._setup.rights.are_complete,
+            rights=asdict(self._setup.rights),
             is_connected=session.is_open,
             is_ready=session.may_write and error is StatusError.NONE,
             has_fault=self._rules.has_fault,
             reconnects=self._board.reconnects,
+            losses=session.losses,
+            last_loss=session.last_loss,
+            contract_checks=opening.checks,
+            contract_check_ms=opening.check_ms,
             judge_restarts=self._beats.judge_restarts,
             overflows=self._rules.counts[OVERFLOW],
             late_ticks=self._late_ticks,
@@ -188,6 +251,10 @@ class Writer:
             },
             used={str(lane): number for lane, number in self._intake.used.items()},
             lost={**self._around.outlets.lost(), "inbox": self._around.inbox.refused},
+            timings=self._stopwatch.timings(),
+            rewritten=self._board.rewritten,
+            unacknowledged=self._board.unacknowledged,
+            is_acknowledging=self._board.is_acknowledging,
         )
 
     def _words(self, error: StatusError) -> str:
@@ -195,8 +262,3 @@ class Writer:
             return ""
         reason = self._beats.reason() if error is StatusError.JUDGE_NOT_READY else ""
         return f"{error.name.lower()}: {reason}" if reason else error.name.lower()
-
-
-def _headline(status: WriterStatus) -> tuple[str, str, bool]:
-    """Return the facts whose change the agent must hear of at once."""
-    return status.state, status.error, status.has_fault

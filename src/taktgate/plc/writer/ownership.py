@@ -1,14 +1,14 @@
 """Whose `VIS01_Sts` is: a controller has one writer, also when two hosts believe to be that one.
 
 The lock of the role holds on one host only, so the controller's own tag decides. BootId 0 is
-nobody's: the PLC's program clears it on its first scan.
+nobody's: a tag that no writer has written to since a download.
 """
 
 from typing import Final
 
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import StatusEcho
 from taktgate.plc.errors import ForeignWriterError
-from taktgate.plc.link.port import StatusEcho
 
 PROOF_OF_LIFE_NS: Final = 300 * MILLISECOND
 """A writer that lives moves its heartbeat each 100 ms."""

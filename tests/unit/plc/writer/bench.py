@@ -5,24 +5,23 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import count
 
-from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import decode, encode
-from taktgate.contracts.line import Beat, LineState
-from taktgate.contracts.model import ModelRef
+from taktgate.contracts.line import LineState
 from taktgate.contracts.outcome import Lane, Outcome
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
+from taktgate.contracts.verdict import Verdict
 from taktgate.edge.clock import MILLISECOND, SECOND
 from taktgate.edge.lane import Datagram
+from taktgate.edge.process import RealtimeRights
+from taktgate.plc.contract.records import Command, Reading, ResultRecord, StatusRecord
 from taktgate.plc.contract.tags import DECISIONS
 from taktgate.plc.handshake.admission import Place
-from taktgate.plc.link.memory_link import MemoryLink
-from taktgate.plc.link.port import Command, ResultRecord, StatusRecord
 from taktgate.plc.opening.reconnect import Backoff
 from taktgate.plc.writer.loop import Setup, Surroundings, Writer
 from taktgate.plc.writer.outlets import Outlets
 from taktgate.plc.writer.status import WriterStatus
+from taktgate.standin.judge import beat, passed
+from taktgate.standin.memory_plc import MemoryChecker, MemoryLink, MemoryProbe
 
-MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
 PASS = DECISIONS[Verdict.PASS]
 
 
@@ -63,8 +62,17 @@ class SlowLink(MemoryLink):
         super().__init__(command)
         self._station = station
         self.write_takes_ns = 0
+        self.read_takes_ns = 0
+        self.acknowledges = True
+        """The PLC's program consumes what is written: the newest result of each request."""
+
+    def read(self, *, echo: bool) -> Reading:
+        self._station.now_ns += self.read_takes_ns
+        return super().read(echo=echo)
 
     def write(self, results: Sequence[ResultRecord], status: StatusRecord) -> None:
+        if results and self.acknowledges:
+            self.command = replace(self.command, ack_seq=results[-1].sequence)
         super().write(results, status)
         self._station.now_ns += self.write_takes_ns
 
@@ -72,11 +80,12 @@ class SlowLink(MemoryLink):
 class Station:
     """A writer, its controller, a judge that beats, and the time."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "10.0.0.1", *, reads_back: bool = False) -> None:
         self.now_ns = 1000 * SECOND
         self.controller = SlowLink(
             self, Command(plc_heartbeat=1, trigger_id=100, deadline_ms=200, enable=True)
         )
+        self.probe, self.checker = MemoryProbe(), MemoryChecker()
         self.inbox, self.judge, self.agent = ListInbox(), ListOutlet(), ListOutlet()
         self.judge_is_alive = True
         self.plc_is_running = True
@@ -88,14 +97,17 @@ class Station:
                 place=Place(station="VIS01", kernel_boot_id="boot"),
                 writer_start_id="start",
                 boot_id=77,
-                controller="10.0.0.1",
+                controller=address,
                 tick_ms=10,
                 write_reserve_ms=20,
-                is_realtime=False,
+                rights=RealtimeRights(),
                 lanes=frozenset({Lane.LOCAL, Lane.EDGEHUB}),
+                reads_back=reads_back,
             ),
             Surroundings(
                 link=self.controller,
+                probe=self.probe,
+                checker=self.checker,
                 inbox=self.inbox,
                 outlets=Outlets(judge=self.judge, agent=self.agent),
                 clock=lambda: self.now_ns,
@@ -125,18 +137,8 @@ class Station:
             self.beat()
 
     def beat(self) -> None:
-        beat = Beat(
-            contract=CONTRACT_VERSION,
-            station="VIS01",
-            kernel_boot_id="boot",
-            judge_start_id="judge",
-            sequence=next(self._beats),
-            ready=True,
-            reason="",
-            model=MODEL,
-            sent_ns=self.now_ns,
-        )
-        self.inbox.waiting.append(Datagram(kind="beat", lane=Lane.LOCAL, payload=encode(beat)))
+        alive = beat(kernel_boot_id="boot", sequence=next(self._beats), sent_ns=self.now_ns)
+        self.inbox.waiting.append(Datagram(kind="beat", lane=Lane.LOCAL, payload=encode(alive)))
 
     def trigger(self, trigger_id: int) -> LineState:
         """Let a part come and the writer see it; return what the judge is told."""
@@ -144,31 +146,17 @@ class Station:
         self.run_ms(10)
         return decode(LineState, self.judge.of("line")[-1])
 
-    def judge_part(self, line: LineState, **changes: object) -> None:
+    def judge_part(
+        self,
+        line: LineState,
+        *,
+        decided_ns: int | None = None,
+        sequence: int = 1,
+        **changes: object,
+    ) -> None:
         """Put a PASS for the part of *line* into the inbox, decided now, with *changes* to it."""
-        decided_ns = changes.get("decided_ns", self.now_ns)
-        assert isinstance(decided_ns, int)
-        envelope = VerdictEnvelope(
-            contract=CONTRACT_VERSION,
-            station="VIS01",
-            kernel_boot_id="boot",
-            judge_start_id="judge",
-            plc_epoch=line.plc_epoch,
-            sequence=1,
-            trigger_id=line.trigger_id,
-            verdict=Verdict.PASS,
-            reason=Reason.NONE,
-            score=0.25,
-            model=MODEL,
-            trigger_ns=line.observed_after_ns,
-            exposure_ns=line.observed_after_ns,
-            received_ns=decided_ns,
-            inference_start_ns=decided_ns,
-            inference_end_ns=decided_ns,
-            decided_ns=decided_ns,
-            deadline_ns=line.observed_after_ns + line.deadline_ms * MILLISECOND,
-        )
-        payload = encode(seal(replace(envelope, **changes)))  # type: ignore[arg-type]
+        known_ns = self.now_ns if decided_ns is None else decided_ns
+        payload = encode(passed(line, sequence=sequence, decided_ns=known_ns, **changes))
         self.inbox.waiting.append(Datagram(kind="verdict", lane=Lane.LOCAL, payload=payload))
 
     def take_in_without_writing(self) -> None:

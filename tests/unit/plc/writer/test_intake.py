@@ -4,22 +4,25 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.codec import encode
-from taktgate.contracts.line import Beat
+from taktgate.contracts.codec import ContractError, decode, encode, parse
 from taktgate.contracts.outcome import Lane
-from taktgate.contracts.verdict import ClassScore, Reason, VerdictEnvelope
+from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
 from taktgate.edge.lane import Datagram
+from taktgate.plc.contract.records import Command
 from taktgate.plc.contract.tags import ERROR_CODES, StatusError
 from taktgate.plc.handshake.admission import MAX_MESSAGE_BYTES, Cause, Place
 from taktgate.plc.handshake.rules import Handshake
 from taktgate.plc.handshake.watch import BeatWatch
-from taktgate.plc.link.port import Command
-from taktgate.plc.writer.intake import Intake
+from taktgate.plc.writer.intake import Intake, content_of
+from taktgate.standin.judge import MODEL, beat
 
 MakeEnvelope = Callable[..., VerdictEnvelope]
 
@@ -175,16 +178,63 @@ def test_a_beat_in_another_contract_says_so(
 
 
 def test_a_beat_reaches_the_watch(intake: Intake, beats: BeatWatch, start_ns: int) -> None:
-    beat = Beat(
-        contract=CONTRACT_VERSION,
-        station="VIS01",
-        kernel_boot_id="boot",
-        judge_start_id="judge",
-        sequence=1,
-        ready=True,
-        reason="",
-        model=None,
-        sent_ns=start_ns,
-    )
-    intake.accept(datagram(encode(beat), "beat"), start_ns)
+    alive = beat(kernel_boot_id="boot", sequence=1, sent_ns=start_ns)
+    intake.accept(datagram(encode(alive), "beat"), start_ns)
     assert beats.error(start_ns) is StatusError.NONE
+
+
+NONSENSE = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=5),
+    st.sampled_from(["PASS", "FAIL", "LATE", "1", "1.5", "true", "sha256:" + "ff" * 32]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_reading_the_json_once_believes_exactly_what_the_contract_allows(
+    data: st.DataObject,
+) -> None:
+    content: dict[str, Any] = json.loads(encode(sealed_pass()))
+    for name in data.draw(st.lists(st.sampled_from(sorted(content)), min_size=1, max_size=2)):
+        content[name] = data.draw(NONSENSE)
+    payload = json.dumps(content).encode()
+
+    assert outcome_of(lambda: parse(VerdictEnvelope, content_of(VerdictEnvelope, payload))) == (
+        outcome_of(lambda: decode(VerdictEnvelope, payload))
+    )
+
+
+def outcome_of(read: Callable[[], VerdictEnvelope]) -> VerdictEnvelope | None:
+    try:
+        return read()
+    except ContractError:
+        return None
+
+
+def sealed_pass() -> VerdictEnvelope:
+    return seal(
+        VerdictEnvelope(
+            contract=CONTRACT_VERSION,
+            station="VIS01",
+            kernel_boot_id="boot",
+            judge_start_id="judge",
+            plc_epoch=1,
+            sequence=1,
+            trigger_id=101,
+            verdict=Verdict.PASS,
+            reason=Reason.NONE,
+            score=0.25,
+            scores=(ClassScore(name="crack", score=0.1),),
+            decided_by="crack",
+            model=MODEL,
+            trigger_ns=1,
+            decided_ns=2,
+            deadline_ns=3,
+        )
+    )

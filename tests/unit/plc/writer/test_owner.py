@@ -6,11 +6,11 @@ import pytest
 from tests.unit.plc.writer.bench import PASS, Station, tag_of
 
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import StatusEcho
 from taktgate.plc.errors import (
     ForeignWriterError,
     LinkDeadError,
 )
-from taktgate.plc.link.port import StatusEcho
 
 
 def test_a_controller_whose_writer_lives_is_left_alone() -> None:

@@ -9,8 +9,8 @@ from taktgate.contracts.codec import decode
 from taktgate.contracts.outcome import Outcome
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import StatusEcho
 from taktgate.plc.contract.tags import DECISIONS, StatusError
-from taktgate.plc.link.port import StatusEcho
 from taktgate.plc.writer.outlets import MAX_WAITING, Outlets
 
 
@@ -28,7 +28,7 @@ def test_an_orderly_end_says_so_to_the_plc(station: Station) -> None:
 @pytest.mark.parametrize(
     ("takes_ms", "decisions", "last_word"),
     [
-        (195, [PASS, DECISIONS[Verdict.LATE]], (Verdict.LATE, True)),
+        (195, [PASS, DECISIONS[Verdict.LATE]], (Verdict.LATE, False)),
         (250, [PASS], (Verdict.PASS, False)),
     ],
 )
@@ -61,11 +61,12 @@ def test_outcomes_that_the_agent_has_no_room_for_are_handed_over_later_in_order(
     station: Station,
 ) -> None:
     station.agent.room = 3
+    station.controller.acknowledges = False
     before = len(station.outcomes())
     station.controller.command = replace(station.controller.command, trigger_id=108)
     station.run_ms(50)
     station.agent.room = 100
-    station.run_ms(250)
+    station.run_ms(400)
     told = [outcome.trigger_id for outcome in station.outcomes()[before:]]
     assert told[:7] == [101, 102, 103, 104, 105, 106, 107]
     assert "agent" in station.status().lost
