@@ -171,5 +171,6 @@ class Agent:
             else status.error or self._setup.complaint,
             controller=self._setup.controller,
             realtime=status is not None and status.is_realtime,
+            rights={} if status is None else status.rights,
             lanes=tuple(lane for lane, is_on in enabled.items() if is_on),
         )

@@ -19,6 +19,7 @@ from taktgate.edge.startup import run_process
 from taktgate.plc.agent.agent import Agent, AgentSetup
 from taktgate.plc.agent.mailbox import HubMailbox
 from taktgate.plc.agent.metrics import WriterMetrics
+from taktgate.plc.agent.timing_metrics import TimingCollector
 from taktgate.plc.writer.outlets import AGENT_SOCKET, WRITER_SOCKET
 
 log = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def run_agent(places: Places, station: StationSettings) -> int:
             clock=monotonic_ns,
         )
         agent.count_with(WriterMetrics(metrics.meter, status=agent.status, losses=agent.losses))
+        metrics.collect(TimingCollector(agent.status))
         loop = AgentLoop(agent, inbox=inbox, mailbox=mailbox)
         end_on_sigterm(loop.stop)
         hub.start(mailbox.put)

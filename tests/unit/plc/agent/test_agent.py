@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
+from tests.unit.plc.agent.status import STATUS
 
 from taktgate import __version__
 from taktgate.contracts import CONTRACT_VERSION
@@ -26,26 +27,7 @@ from taktgate.edge.settings import LaneSettings
 from taktgate.plc.agent.agent import Agent, AgentSetup
 from taktgate.plc.agent.mailbox import HubMailbox
 from taktgate.plc.handshake.admission import MAX_MESSAGE_BYTES
-from taktgate.plc.writer.status import WriterStatus
 
-STATUS = WriterStatus(
-    contract=CONTRACT_VERSION,
-    writer_start_id="start",
-    state="run",
-    error="",
-    controller="10.0.0.1",
-    is_realtime=True,
-    is_connected=True,
-    is_ready=True,
-    has_fault=False,
-    reconnects=0,
-    judge_restarts=0,
-    overflows=0,
-    late_ticks=0,
-    refused={},
-    used={},
-    lost={},
-)
 OUTCOME = Outcome(
     contract=CONTRACT_VERSION,
     station="VIS01",
@@ -192,6 +174,7 @@ def test_the_state_is_reported_when_it_changes_and_at_most_once_a_second(bench: 
         "error": "",
         "controller": "10.0.0.1",
         "realtime": True,
+        "rights": {"scheduling": True, "memory": True},
         "lanes": ["local", "edgehub"],
     }
     bench.hear("status", encode(replace(STATUS, state="degraded", error="no_beat")))
