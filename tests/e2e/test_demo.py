@@ -157,6 +157,28 @@ def test_without_the_local_lane_a_stopped_edgehub_rejects(tmp_path: Path) -> Non
     assert figures["gate"]["reject"] >= 15
 
 
+PLC_FAULTS = ("cable-pull@1.5+0.8", "program-mode@5.5+1", "power-cycle@9.5+0.5", "torn-writes@13+1")
+
+
+def test_the_line_stays_safe_through_plc_faults_and_comes_back_from_each(tmp_path: Path) -> None:
+    code, figures, output = demo(
+        *(f"--plc-fault={fault}" for fault in PLC_FAULTS),
+        *("--rate", "5", "--parts", "82"),
+        folder=tmp_path,
+    )
+    assert code == 0, output
+    assert (figures["unsafe_pass"], figures["unexplained_gate_actions"]) == (0, 0)
+    cable, mode, power, torn = figures["plc_faults"]
+    assert all(report["is_back"] for report in figures["plc_faults"])
+    for report in (cable, mode, power):
+        assert report["writer_noticed_s"] is not None, report
+        assert report["plc_noticed_s"] is not None, report
+        assert report["rejected"] > 0, report
+    assert torn["plc_noticed_s"] is None
+    for name in ("cable-pull", "program-mode", "power-cycle", "torn-writes"):
+        assert name in output
+
+
 def test_a_new_model_is_confirmed_ring_by_ring(tmp_path: Path) -> None:
     code, figures, output = demo("--canary", "--rate", "5", folder=tmp_path)
     assert code == 0, output
@@ -249,6 +271,7 @@ def test_ctrl_c_leaves_nothing_behind(world: Path) -> None:
         (["--bad-model"], "--bad-model needs --canary"),
         (["--fault", "kill:cloud@3"], "kill knows"),
         (["--fault", "whatever"], "must be like"),
+        (["--plc-fault", "cable-cut@3"], "must be one of program-mode"),
         (["--images", "/nowhere"], "/nowhere"),
     ],
 )

@@ -1,15 +1,17 @@
 """A line program on a controller in memory, under a clock that the test turns."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.plc.contract.tags import DECISIONS, ERROR_CODES, TAGS, slot_of
 from taktgate.standin.line.ladder import Rule, accepts
-from taktgate.standin.line.program import LineProgram, LineSettings
+from taktgate.standin.line.ladder_program import LadderProgram
+from taktgate.standin.line.program import LineProgram, LineSettings, Program
 from taktgate.standin.line.scan import ScanTask, Wiring
+from taktgate.standin.line.standstill import RunState, Standstill
 from taktgate.standin.logix.memory import TagMemory, symbols_of
 from taktgate.standin.logix.router import Router
 
@@ -28,15 +30,28 @@ class Line:
         *,
         rule: Rule = accepts,
         presets: LineSettings = LineSettings(),  # noqa: B008
+        kind: str = "python",
+        bases: Iterable[int] = (),
     ) -> None:
         self.now = START_NS
         self.memory = TagMemory(symbols_of(TAGS), clock=lambda: self.now)
         self.router = Router(self.memory)
         self.events: list[dict[str, Any]] = []
         self.pulses: list[tuple[int, int]] = []
-        self.program = LineProgram(presets, base=BASE, rule=rule)
-        wiring = Wiring(pulse_trigger=self._pulse, publish=self.events.append)
-        self.task = ScanTask(self.program, self.memory, wiring, scan_ms=SCAN)
+        self.program: Program = (
+            LadderProgram(presets, self.memory, base=BASE)
+            if kind == "ladder"
+            else LineProgram(presets, base=BASE, rule=rule)
+        )
+        self.run_state = RunState()
+        self.task = ScanTask(
+            self.program,
+            self.memory,
+            Wiring(pulse_trigger=self._pulse, publish=self.events.append),
+            scan_ms=SCAN,
+            run_state=self.run_state,
+            choose_base=iter(bases).__next__ if bases else None,
+        )
         self.heartbeat = 0
         self.is_alive = True
         self.is_ready = True
@@ -54,7 +69,13 @@ class Line:
                 self.heartbeat += 1
                 self.write("VIS01_Sts", "Heartbeat", self.heartbeat)
                 self.write("VIS01_Sts", "Ready", self.is_ready)
-            self.task.scan(self.now)
+            self.task.turn(self.now)
+
+    def stand(self, why: Standstill, milliseconds: int) -> None:
+        """Let the program stand still for a while; the rest of the world goes on."""
+        self.run_state.hold(why, self.now)
+        self.go(milliseconds)
+        self.run_state.lift(why, self.now)
 
     @contextmanager
     def between_scans(self, milliseconds: int) -> Iterator[None]:
@@ -83,7 +104,6 @@ class Line:
         """Write a whole result for *part*, Valid last; *members* replace what would be right."""
         self.seq += 1
         right: dict[str, int] = {
-            "Valid": False,
             "SeqBegin": self.seq,
             "TriggerId": part,
             "Decision": DECISIONS[verdict],
@@ -93,13 +113,26 @@ class Line:
             "ErrorCode": ERROR_CODES[reason],
             "SeqEnd": self.seq,
         }
-        for member, value in {**right, "Valid": True, **members}.items():
+        written = {**right, **members}
+        is_valid = written.pop("Valid", True)
+        for member, value in {"Valid": False, **written}.items():
             self.write("VIS01_Result", member, value, slot_of(part))
+        if is_valid:
+            self.write("VIS01_Result", "Valid", True, slot_of(part))
 
     def closed(self) -> dict[str, Any]:
         """Let the part reach its gate, and return its record."""
         self.go(400)
         (record,) = [event for event in self.events if event["event"] == "part"]
+        return record
+
+    def parts(self) -> list[dict[str, Any]]:
+        """Return the records of the parts that have passed the gate."""
+        return [event for event in self.events if event["event"] == "part"]
+
+    def part(self, trigger_id: int) -> dict[str, Any]:
+        """Return the record of a part that has passed the gate."""
+        (record,) = (each for each in self.parts() if each["trigger_id"] == trigger_id)
         return record
 
     def command(self, member: str) -> int | float | bool:

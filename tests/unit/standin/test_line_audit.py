@@ -75,7 +75,6 @@ def without(contact: Contact) -> Rule:
         (Contact.VALID, {"Valid": False}),
         (Contact.SEQUENCE, {"SeqEnd": 99}),
         (Contact.TRIGGER_ID, {"TriggerId": FIRST - RESULT_SLOTS}),
-        (Contact.DECISION, {"Decision": 0}),
     ],
 )
 def test_the_audit_finds_out_a_ladder_with_a_bridged_contact(

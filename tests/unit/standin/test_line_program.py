@@ -104,6 +104,18 @@ def test_a_reject_in_the_last_scan_before_the_deadline_still_revokes(line: Line)
     assert record.items() >= CLEAN.items()
 
 
+@pytest.mark.parametrize("decision", [0, 5, -1])
+def test_a_result_of_an_unknown_decision_revokes_a_pass(line: Line, decision: int) -> None:
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(20)
+    line.result(Verdict.FAIL, Decision=decision)
+    record = line.closed()
+
+    assert facts(record) == ("NO_DECISION", "CONTRACT", "reject", "REVOKED")
+    assert record.items() >= CLEAN.items()
+
+
 def test_a_pass_does_not_undo_a_reject(line: Line) -> None:
     line.go(40)
     line.result(Verdict.FAIL)

@@ -7,9 +7,21 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from taktgate.standin.demo.options import FAULT_FORM, DemoOptions, OptionError, parse_fault
+from taktgate.standin.demo.options import (
+    FAULT_FORM,
+    PLC_FAULT_FORM,
+    PLC_FAULT_LIST,
+    DemoOptions,
+    OptionError,
+    parse_fault,
+    parts_for,
+    plan_plc_faults,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_OK: Final = 0
 EXIT_NOT_CLEAN: Final = 1
@@ -17,6 +29,7 @@ EXIT_CANNOT_START: Final = 2
 EXIT_INTERRUPTED: Final = 130
 
 _LOG_WIDTH: Final = 140
+_PARTS: Final = 60
 
 _EPILOG: Final = """
 exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could not start;
@@ -25,6 +38,8 @@ exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could
 example:
   scripts/demo --parts 200 --rate 5 --json out.json
   scripts/demo --fault kill:inference/judge@5 --fault stop:edgehub@10+5
+  scripts/demo --plc-fault list
+  scripts/demo --plc-fault cable-pull@5+2 --plc-fault program-mode@14
   scripts/demo --canary --bad-model
 """
 
@@ -40,8 +55,18 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--parts", type=int, default=None, help="parts to run (default 60; --canary: as needed)")
-    add("--rate", type=float, default=None, help="parts per second (default 2; --canary 4)")
+    add(
+        "--parts",
+        type=int,
+        default=None,
+        help="parts to run (default 60; --canary, --plc-fault: as needed)",
+    )
+    add(
+        "--rate",
+        type=float,
+        default=None,
+        help="parts per second (default 2; --canary, --plc-fault: 4)",
+    )
     add("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     add("--images", metavar="DIR", help="a folder with labels.csv (file,label) instead of the set")
     add("--offline", action="store_true", help="generated weld seams and their own model")
@@ -50,6 +75,7 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--deadline-ms", type=int, default=200, help="trigger to acknowledge (default 200)")
     add("--no-local-lane", action="store_true", help="verdicts by the edgeHub route alone")
     add("--fault", action="append", default=[], metavar="SPEC", help=FAULT_FORM)
+    add("--plc-fault", action="append", default=[], metavar="SPEC", help=PLC_FAULT_FORM)
     add("--canary", action="store_true", help="roll a second model out over two stations")
     add("--bad-model", action="store_true", help="with --canary: one that over-rejects")
     add("--keep", type=Path, metavar="DIR", help="keep the world's files (logs, volumes) in DIR")
@@ -59,6 +85,8 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the demo as asked; return the exit code."""
+    if PLC_FAULT_LIST in arguments.plc_fault:
+        return _list_plc_faults()
     try:
         options = _options(arguments)
     except OptionError as error:
@@ -70,9 +98,15 @@ def run(arguments: argparse.Namespace) -> int:
 def _options(arguments: argparse.Namespace) -> DemoOptions:
     if arguments.canary and arguments.parts is not None:
         raise OptionError("--parts does not go with --canary, which runs as many as it takes")
-    rate = arguments.rate if arguments.rate is not None else (4.0 if arguments.canary else 2.0)
+    plc_faults = plan_plc_faults(arguments.plc_fault)
+    rate = arguments.rate
+    if rate is None:
+        rate = 4.0 if arguments.canary or plc_faults else 2.0
+    parts = arguments.parts
+    if parts is None:
+        parts = parts_for(plc_faults, rate) if plc_faults and rate > 0 else _PARTS
     return DemoOptions(
-        parts=60 if arguments.parts is None else arguments.parts,
+        parts=parts,
         rate=rate,
         images=arguments.images,
         offline=arguments.offline,
@@ -81,6 +115,7 @@ def _options(arguments: argparse.Namespace) -> DemoOptions:
         deadline_ms=arguments.deadline_ms,
         local_lane=not arguments.no_local_lane,
         faults=tuple(parse_fault(text) for text in arguments.fault),
+        plc_faults=plc_faults,
         canary=arguments.canary,
         bad_model=arguments.bad_model,
         json_file=arguments.json,
@@ -89,10 +124,22 @@ def _options(arguments: argparse.Namespace) -> DemoOptions:
     )
 
 
-def _run_checked(options: DemoOptions) -> int:
-    # Imported here: `taktgate --help` and `taktgate rollout` need none of it.
+def _list_plc_faults() -> int:
+    from taktgate.standin.demo.screen import print_plc_fault_kinds
+
+    print_plc_fault_kinds(_console())
+    return EXIT_OK
+
+
+def _console() -> "Console":
+    """Return the output: a log keeps its lines whole, a terminal knows its own width."""
     from rich.console import Console
 
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+
+
+def _run_checked(options: DemoOptions) -> int:
+    # Imported here: `taktgate --help` and `taktgate rollout` need none of it.
     from taktgate.edge.places import SettingsError
     from taktgate.standin.azure.errors import PortInUseError
     from taktgate.standin.control.commands import ControlError
@@ -104,8 +151,7 @@ def _run_checked(options: DemoOptions) -> int:
     from taktgate.standin.demo.station import StationBrokenError
     from taktgate.standin.demo.world import WorldError
 
-    # A log keeps its lines whole; a terminal knows its own width.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else _LOG_WIDTH)
+    console = _console()
     job = run_canary if options.canary else run_line
     refusals = (
         *(ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError),

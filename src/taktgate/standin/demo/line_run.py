@@ -10,15 +10,20 @@ from rich.console import Console
 from taktgate.standin.demo.deployments import APP_TAG
 from taktgate.standin.demo.faults import break_as_planned
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.plc_faults import strike_as_planned
+from taktgate.standin.demo.plc_report import objections as plc_objections
+from taktgate.standin.demo.plc_report import reports
 from taktgate.standin.demo.readiness import READY_WITHIN_S, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS
-from taktgate.standin.demo.screen import Screen, print_summary
+from taktgate.standin.demo.screen import Screen, print_plc_faults, print_summary
 from taktgate.standin.demo.station import LocalStation
 from taktgate.standin.demo.world import local_world
+from taktgate.standin.demo.writer_watch import watch_writer
 
 STATION: Final = "station-1"
 _LOOK_PERIOD_S: Final = 0.5
+_PICTURE_PERIOD_S: Final = 0.1
 _LAST_WORDS_S: Final = 4.0
 """How long to wait for the outcomes of the last parts to reach the cloud."""
 
@@ -39,9 +44,14 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
             first_part_s = await _produce(station, options, screen)
         limits = remarks([station])
     tally = station.tally
-    objections = tally.objections(expected_parts=options.parts)
+    found = reports(station.struck, station.journal, tally.parts)
+    objections = [
+        *tally.objections(expected_parts=options.parts),
+        *plc_objections(found),
+    ]
     figures = {
         **tally.summary(),
+        "plc_faults": [report.as_dict() for report in found],
         "first_part_s": first_part_s,
         "deadline_ms": options.deadline_ms,
         "images": options.images or line.images,
@@ -49,6 +59,8 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
         "objections": objections,
     }
     print_summary(console, STATION, figures)
+    if found:
+        print_plc_faults(console, found)
     return figures
 
 
@@ -65,15 +77,30 @@ async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) 
             group.create_task(break_as_planned(station, fault), name=fault.target)
             for fault in options.faults
         ]
+        breaking += [
+            group.create_task(strike_as_planned(station, fault), name=fault.name)
+            for fault in options.plc_faults
+        ]
+        if options.plc_faults:
+            breaking.append(group.create_task(watch_writer(station), name="writer watch"))
         while not station.finished.is_set():
-            await asyncio.sleep(0.1)
-            screen.refresh()
+            await asyncio.sleep(_PICTURE_PERIOD_S)
+            await _show(station, screen)
         for task in breaking:
             task.cancel()
         await _wait_for_last_outcomes(station)
         watching.cancel()
     station.check()
     return first_part_s
+
+
+async def _show(station: LocalStation, screen: Screen) -> None:
+    if station.struck:
+        newest = station.struck[-1]
+        screen.note(f"PLC fault {newest.name}{' is over' if newest.mended_ns else ''}")
+    if screen.is_live:
+        screen.show_belt(await station.plc.status())
+    screen.refresh()
 
 
 async def watch_processes(station: LocalStation) -> None:

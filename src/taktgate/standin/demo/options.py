@@ -1,10 +1,15 @@
 """What a demo run is asked to do, checked before anything is started."""
 
+import math
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
+
+from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
 
 FAULT_FORM: Final = "kill:PROCESS@SECONDS, stop:PROCESS@SECONDS+SECONDS or stop:edgehub@..."
 
@@ -30,6 +35,16 @@ _FAULT: Final = re.compile(
 )
 
 
+PLC_FAULT_FORM: Final = "NAME@SECONDS[+SECONDS], list, or all"
+PLC_FAULT_LIST: Final = "list"
+PLC_FAULT_ALL: Final = "all"
+_PLC_FAULT: Final = re.compile(r"(?P<name>[a-z-]+)@(?P<at>\d+(\.\d+)?)(\+(?P<for>\d+(\.\d+)?))?")
+_FIRST_PLC_FAULT_S: Final = 4.0
+_LONGEST_PLC_FAULT_S: Final = 50.0
+_ROOM_S: Final = 2.0
+"""Between the end of the last PLC fault and the last part, so that the line's return is seen."""
+
+
 class OptionError(ValueError):
     """An option breaks its rule; the message names the option and the rule."""
 
@@ -43,6 +58,23 @@ class PlannedFault:
     at_s: float
     """Seconds after the first part."""
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPlcFault:
+    """One thing to do to the PLC or its link."""
+
+    name: str
+    """One of PLC_FAULTS."""
+    at_s: float
+    """Seconds after the first part."""
+    duration_s: float
+    """How long it lasts; 0 strikes once."""
+
+    @property
+    def end_s(self) -> float:
+        """Return when it is over, in seconds after the first part."""
+        return self.at_s + self.duration_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +92,8 @@ class DemoOptions:
     deadline_ms: int = 200
     local_lane: bool = True
     faults: tuple[PlannedFault, ...] = ()
+    plc_faults: tuple[PlannedPlcFault, ...] = ()
+    """In the order in which they strike."""
     canary: bool = False
     bad_model: bool = False
     json_file: Path | None = None
@@ -79,6 +113,13 @@ class DemoOptions:
                 fault.at_s < (self.parts - 1) / self.rate for fault in self.faults
             ),
             "--fault does not go with --canary": not (self.canary and self.faults),
+            "--plc-fault does not go with --canary": not (self.canary and self.plc_faults),
+            f"--plc-fault must be over {_ROOM_S:g} s before the last part comes": all(
+                fault.end_s + _ROOM_S <= (self.parts - 1) / self.rate for fault in self.plc_faults
+            ),
+            "--plc-fault: one must be over before the next strikes": all(
+                before.end_s < after.at_s for before, after in pairwise(self.plc_faults)
+            ),
             "--seed must be 0 or more": self.seed >= 0,
             "--network must be like 127.0.42": _is_loopback(self.network),
             "--json must name a file in a folder that is there and may be written": _can_be_written(
@@ -113,6 +154,51 @@ def parse_fault(text: str) -> PlannedFault:
         at_s=float(match["at"]),
         duration_s=float(match["for"] or 0.0),
     )
+
+
+def plan_plc_faults(texts: Sequence[str]) -> tuple[PlannedPlcFault, ...]:
+    """Return the PLC faults that *texts* describe, in the order of their times.
+
+    Raises:
+        OptionError: one has another form, or names what cannot be done.
+    """
+    if PLC_FAULT_ALL in texts:
+        if len(texts) > 1:
+            raise OptionError("--plc-fault all does not go with others")
+        return _one_after_the_other()
+    planned = [_parse_plc_fault(text) for text in texts]
+    return tuple(sorted(planned, key=lambda fault: fault.at_s))
+
+
+def parts_for(faults: Sequence[PlannedPlcFault], rate: float) -> int:
+    """Return how many parts let every PLC fault strike and the line come back from it."""
+    end_s = max(fault.end_s + PLC_FAULTS[fault.name].settles_s for fault in faults)
+    return math.ceil((end_s + _ROOM_S) * rate) + 1
+
+
+def _parse_plc_fault(text: str) -> PlannedPlcFault:
+    match = _PLC_FAULT.fullmatch(text)
+    if match is None:
+        raise OptionError(f"--plc-fault {text!r}: must be like {PLC_FAULT_FORM}")
+    kind = PLC_FAULTS.get(match["name"])
+    if kind is None:
+        raise OptionError(
+            f"--plc-fault {text!r}: must be one of {', '.join(PLC_FAULTS)}, not {match['name']!r}"
+        )
+    if match["for"] is not None and not kind.lasts_s:
+        raise OptionError(f"--plc-fault {text!r}: {match['name']} strikes once, it does not last")
+    duration_s = kind.lasts_s if match["for"] is None else float(match["for"])
+    if duration_s > _LONGEST_PLC_FAULT_S:
+        raise OptionError(f"--plc-fault {text!r}: must last {_LONGEST_PLC_FAULT_S:g} s at most")
+    return PlannedPlcFault(name=match["name"], at_s=float(match["at"]), duration_s=duration_s)
+
+
+def _one_after_the_other() -> tuple[PlannedPlcFault, ...]:
+    planned, at_s = [], _FIRST_PLC_FAULT_S
+    for name, kind in PLC_FAULTS.items():
+        planned.append(PlannedPlcFault(name=name, at_s=at_s, duration_s=kind.lasts_s))
+        at_s += kind.lasts_s + kind.settles_s
+    return tuple(planned)
 
 
 def _can_be_written(file: Path | None) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
+from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from taktgate.contracts.verdict import Verdict
+from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
+from taktgate.standin.demo.plc_report import FaultReport
 from taktgate.standin.demo.tally import Part, Tally
 
 _ROWS: Final = 12
@@ -24,6 +27,22 @@ _COLUMNS: Final = {
     "lane": 7,
 }
 """The least width of each column: a table that changes its shape cannot be read."""
+_BELT_COLUMNS: Final = 32
+_BEHIND_FLAP: Final = 4
+_PART_CELLS: Final = {
+    "waiting": ("o", "yellow"),
+    "accepted": ("O", "green"),
+    "rejected": ("x", "red"),
+}
+_FAULT_COLUMNS: Final = (
+    *("fault", "at", "for", "writer\nsaw it", "PLC\nsaw it"),
+    *("parts\nlost", "un-\nsafe", "odd\ngate", "back\nafter"),
+)
+_FAULT_LEGEND: Final = (
+    "times in seconds. saw it: after the strike, the writer by its tags and metrics, the PLC by "
+    "its watchdog or its own standstill. parts lost: rejected without a FAIL until the line was "
+    "back. odd gate: actions that the verdict does not explain. back after: from the fault's end."
+)
 _STYLES: Final = {
     Verdict.PASS: "green",
     Verdict.FAIL: "red",
@@ -41,6 +60,7 @@ class Screen:
         self._expected = expected
         self._note = ""
         self._shown = 0
+        self._belt = Text()
         self._live = (
             Live(console=console, refresh_per_second=4, transient=True)
             if console.is_terminal
@@ -60,6 +80,15 @@ class Screen:
     ) -> None:
         if self._live is not None:
             self._live.stop()
+
+    @property
+    def is_live(self) -> bool:
+        """Tell whether a person looks: only then is the belt worth asking for."""
+        return self._live is not None
+
+    def show_belt(self, status: Mapping[str, Any]) -> None:
+        """Show where the parts of the PLC's *status* are, and what its lamps say."""
+        self._belt = belt_picture(status)
 
     def note(self, text: str) -> None:
         """Show what is going on besides the parts."""
@@ -91,7 +120,7 @@ class Screen:
         )
 
     def _picture(self) -> Group:
-        table = Table(title="parts at the reject gate", title_justify="left", expand=False)
+        table = _table("parts at the reject gate")
         for column, width in _COLUMNS.items():
             table.add_column(column, justify="right" if column == "ms" else "left", min_width=width)
         rows = [
@@ -100,7 +129,8 @@ class Screen:
         rows.sort(key=lambda row: row[2].trigger_ns)
         for name, tally, part in rows[-_ROWS:]:
             table.add_row(*_row(name, tally, part))
-        return Group(table, Text(self._progress()), Text(self._note, style="dim"))
+        lines = [self._belt] if self._belt else []
+        return Group(table, *lines, Text(self._progress()), Text(self._note, style="dim"))
 
 
 def _row(name: str, tally: Tally, part: Part) -> Sequence[Text]:
@@ -143,6 +173,90 @@ def print_summary(console: Console, name: str, figures: Mapping[str, Any]) -> No
     for label, text in rows.items():
         table.add_row(label, text)
     console.print(table)
+
+
+def belt_picture(status: Mapping[str, Any]) -> Text:
+    """Return the belt as a line: trigger eye, parts, gate eye, flap; and the lamps behind it."""
+    flap = status["flap"]
+    scale = _BELT_COLUMNS / flap["flap_at"]
+    cells = [("-", "dim")] * (_BELT_COLUMNS + _BEHIND_FLAP)
+    cells[round(flap["eye_at"] * scale)] = ("|", "")
+    cells[_BELT_COLUMNS] = ("/", "green") if flap["is_open"] else ("#", "red")
+    for part in status["parts_on_belt"]:
+        place = min(max(round(part["position"] * scale), 0), len(cells) - 1)
+        if place != _BELT_COLUMNS:
+            cells[place] = _PART_CELLS[part["state"]]
+    picture = Text("belt ")
+    for letter, style in cells:
+        picture.append(letter, style=style)
+    picture.append(f"  PLC: {', '.join(status['standstill']) or status['mode']}", style="dim")
+    for is_on, on, off in (
+        (status["comm_ok"], "CommOk", "HbFault"),
+        (status["ready"], "Ready", "not Ready"),
+    ):
+        picture.append(f"  {on if is_on else off}", style=_lamp(is_on))
+    return picture
+
+
+def _table(title: str) -> Table:
+    """Return an empty table that is whole on a terminal of 80 columns."""
+    return Table(
+        title=title,
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_edge=False,
+    )
+
+
+def _lamp(is_on: bool) -> str:
+    return "green" if is_on else "red"
+
+
+def print_plc_faults(console: Console, found: Sequence[FaultReport]) -> None:
+    """Print what each PLC fault did to the line."""
+    table = _table("PLC faults")
+    for column in _FAULT_COLUMNS:
+        is_name = column == _FAULT_COLUMNS[0]
+        table.add_column(column, justify="left" if is_name else "right", no_wrap=is_name)
+    for report in found:
+        table.add_row(
+            report.name,
+            f"{report.at_s:.1f}",
+            f"{report.lasted_s:.1f}",
+            _after(report.writer_noticed_s),
+            _after(report.plc_noticed_s),
+            str(report.rejected),
+            Text(str(report.unsafe), style=_lamp(not report.unsafe)),
+            Text(str(report.unexplained), style=_lamp(not report.unexplained)),
+            Text(_return_of(report), style=_lamp(report.is_back)),
+        )
+    console.print(table)
+    console.print(_FAULT_LEGEND, style="dim")
+
+
+def print_plc_fault_kinds(console: Console) -> None:
+    """Print the faults that `--plc-fault` knows."""
+    table = Table(title="--plc-fault NAME@SECONDS[+SECONDS]", title_justify="left", box=None)
+    table.add_column("name", no_wrap=True)
+    table.add_column("for", justify="right")
+    table.add_column("what happens", ratio=1)
+    table.add_column("what lamps and tags show", ratio=1)
+    for name, kind in PLC_FAULTS.items():
+        lasts = f"{kind.lasts_s:g} s" if kind.lasts_s else "once"
+        table.add_row(name, lasts, kind.happens, kind.shows)
+    console.print(table)
+
+
+def _after(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds:.2f}"
+
+
+def _return_of(report: FaultReport) -> str:
+    if report.ready_again_s is None:
+        return "not back"
+    return f"{report.ready_again_s:.2f}" if report.judged_after else "judges nothing"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

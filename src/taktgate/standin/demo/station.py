@@ -23,6 +23,7 @@ from taktgate.standin.control.commands import Event
 from taktgate.standin.control.process import StandinProcess
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.plc_report import PlcJournal, Struck
 from taktgate.standin.demo.processes import EndWatch
 from taktgate.standin.demo.samples import DEVICE_CLASS, REPOSITORY_ROOT
 from taktgate.standin.demo.tally import Part, Tally
@@ -61,6 +62,10 @@ class LocalStation:
     def __init__(self, plan: StationPlan, options: DemoOptions, directory: Path) -> None:
         self.name = plan.name
         self.tally = Tally()
+        self.journal = PlcJournal()
+        """What PLC and writer say of themselves."""
+        self.struck: list[Struck] = []
+        """What has been done to the PLC and its link, in order."""
         self.finished = asyncio.Event()
         self._part_closed = asyncio.Condition()
         self._plan = plan
@@ -173,6 +178,11 @@ class LocalStation:
             }
 
     @property
+    def writer_metrics(self) -> str:
+        """Return where the PLC writer's metrics are."""
+        return f"http://{self._plan.gateway}:{_METRICS_PORTS[PLC_WRITER]}/metrics"
+
+    @property
     def _config(self) -> Path:
         return self._directory / self.name / "etc"
 
@@ -194,6 +204,7 @@ class LocalStation:
     async def _follow_plc(self) -> None:
         while True:
             event = await self.plc.events.get()
+            self.journal.take(event)
             if event["event"] == "part":
                 self.tally.parts.append(_part_of(event))
                 async with self._part_closed:

@@ -2,7 +2,8 @@
 
 Shares no code with the ladder: it reads the members by the tag table's offsets itself. A part was
 rightly accepted only if a fresh, matched, in-deadline PASS is in the log, no other verdict for that
-part before the deadline, and no second writer at work beside the first.
+part before the deadline, no second writer at work beside the first, and no restart of the program
+between its trigger and the gate.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from taktgate.plc.contract.tags import RESULT
 from taktgate.standin.line.audit_status import StatusHistory
 from taktgate.standin.line.raw_members import flag, number
 from taktgate.standin.line.records import Gate, PartClosed
+from taktgate.standin.line.standstill import Outage
 from taktgate.standin.logix.memory import LoggedWrite
 
 _MILLISECOND: Final = 1_000_000
@@ -26,7 +28,7 @@ class Finding:
     """What the audit holds against a gate action; both False is a clean part."""
 
     unsafe: bool
-    """Accepted without a PASS that could justify it, or with two writers at work."""
+    """Accepted without a PASS that could justify it, beside a second writer, or over a restart."""
     unexplained: bool
     """The action does not follow from the verdict, and nothing on the vision side excuses that."""
 
@@ -48,11 +50,20 @@ class Audit:
         *,
         result_writes: Sequence[LoggedWrite],
         status_writes: Sequence[LoggedWrite],
+        outages: Sequence[Outage] = (),
     ) -> Finding:
-        """Return the finding on *part* from the writes to its result slot and to the status tag."""
-        history = StatusHistory(status_writes)
+        """Return the finding on *part*.
+
+        It follows from the writes to its result slot and to the status tag, and from when the
+        controller's program did not scan.
+        """
+        history = StatusHistory(status_writes, outages)
         if part.gate is Gate.ACCEPT:
-            return self._judge_accept(part, result_writes, history)
+            return self._judge_accept(part, result_writes, history, outages)
+        # After a first scan the vision heartbeat has to change once more before it counts.
+        since_ns = part.trigger_ns - self._watchdog_ns
+        if any(outage.meets(since_ns, part.gate_ns) for outage in outages):
+            return Finding(unsafe=False, unexplained=False)
         return self._judge_reject(part, result_writes, history)
 
     def _judge_reject(
@@ -61,18 +72,28 @@ class Audit:
         # To reject, a rival that came too late is reason enough, and so is a PASS that was
         # overwritten so soon that no scan may have seen it.
         passed_ns = _justifying_pass(part, writes, end_ns=part.gate_ns, stood_ns=self._slack_ns)
-        if passed_ns is None or passed_ns > part.last_look_ns:
+        if passed_ns is None or passed_ns >= part.last_look_ns:
             return Finding(unsafe=False, unexplained=False)
         limit_ns = self._watchdog_ns - self._slack_ns
         was_down = history.was_down(passed_ns, part.gate_ns, watchdog_ns=limit_ns)
         return Finding(unsafe=False, unexplained=not was_down)
 
     def _judge_accept(
-        self, part: PartClosed, writes: Sequence[LoggedWrite], history: StatusHistory
+        self,
+        part: PartClosed,
+        writes: Sequence[LoggedWrite],
+        history: StatusHistory,
+        outages: Sequence[Outage],
     ) -> Finding:
         end_ns = part.trigger_ns + self._deadline_ns
         passed_ns = _justifying_pass(part, writes, end_ns=end_ns)
-        if passed_ns is None or history.had_two_writers(part.trigger_ns, part.gate_ns):
+        # Whoever restarts has lost count of the part's deadline.
+        was_restarted = any(
+            outage.is_restart and outage.meets(part.trigger_ns, part.gate_ns - 1)
+            for outage in outages
+        )
+        two_writers = history.had_two_writers(part.trigger_ns, part.gate_ns)
+        if passed_ns is None or two_writers or was_restarted:
             return Finding(unsafe=True, unexplained=True)
         limit_ns = self._watchdog_ns + self._slack_ns
         is_explained = (
@@ -109,7 +130,7 @@ def _is_pass(content: bytes, trigger_id: int) -> bool | None:
         number(RESULT, content, "SeqBegin") == number(RESULT, content, "SeqEnd")
     )
     decision = number(RESULT, content, "Decision")
-    if not is_whole or number(RESULT, content, "TriggerId") != trigger_id or decision == 0:
+    if not is_whole or number(RESULT, content, "TriggerId") != trigger_id:
         return None
     bits = [flag(RESULT, content, name) for name in ("Pass", "Reject", "Late")]
     return decision == 1 and bits == [True, False, False]

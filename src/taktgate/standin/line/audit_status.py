@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
 from taktgate.plc.contract.tags import STATUS
 from taktgate.standin.line.raw_members import flag, number
+from taktgate.standin.line.standstill import Outage
 from taktgate.standin.logix.memory import LoggedWrite
 
 _LONG_AGO = -(2**62)
@@ -28,11 +30,14 @@ class Period:
 
 
 class StatusHistory:
-    """Answers whether the vision side was up at a time."""
+    """Answers whether the vision side was up at a time, for a program that looked in its scans.
 
-    def __init__(self, writes: Sequence[LoggedWrite]) -> None:
+    What the heartbeat did while no scan ran, the program finds out in the next one.
+    """
+
+    def __init__(self, writes: Sequence[LoggedWrite], outages: Sequence[Outage] = ()) -> None:
         self._writes = writes
-        self._periods = tuple(_periods(writes))
+        self._outages = outages
 
     def was_up(self, start_ns: int, end_ns: int, *, watchdog_ns: int) -> bool:
         """Tell whether it was ready, with a live heartbeat, at any time meanwhile."""
@@ -62,8 +67,10 @@ class StatusHistory:
         )
 
     def _within(self, start_ns: int, end_ns: int) -> Iterator[Period]:
-        for period in self._periods:
-            if period.start_ns <= end_ns and period.end_ns >= start_ns:
+        for period in _periods(self._writes, self._outages):
+            if period.start_ns > end_ns:
+                return
+            if period.end_ns >= start_ns:
                 yield period
 
 
@@ -71,13 +78,29 @@ def _boot_id(write: LoggedWrite) -> int:
     return number(STATUS, write.content, "BootId")
 
 
-def _periods(writes: Sequence[LoggedWrite]) -> Iterator[Period]:
+def _periods(writes: Sequence[LoggedWrite], outages: Sequence[Outage]) -> Iterator[Period]:
     start_ns, ready, beat_ns = _LONG_AGO, False, _LONG_AGO
     beat: int | None = None
     for write in writes:
+        heartbeat, is_ready = _facts(write.content)
+        if heartbeat == beat and is_ready == ready:
+            continue
         yield Period(start_ns=start_ns, end_ns=write.at_ns, ready=ready, beat_ns=beat_ns)
-        heartbeat = number(STATUS, write.content, "Heartbeat")
         if beat is not None and heartbeat != beat:
-            beat_ns = write.at_ns
-        start_ns, ready, beat = write.at_ns, flag(STATUS, write.content, "Ready"), heartbeat
+            beat_ns = _seen_ns(write.at_ns, outages)
+        start_ns, ready, beat = write.at_ns, is_ready, heartbeat
     yield Period(start_ns=start_ns, end_ns=_FOR_EVER, ready=ready, beat_ns=beat_ns)
+
+
+@lru_cache(maxsize=4096)
+def _facts(content: bytes) -> tuple[int, bool]:
+    """Return heartbeat and Ready; a write is looked at again with each part of its time."""
+    return number(STATUS, content, "Heartbeat"), flag(STATUS, content, "Ready")
+
+
+def _seen_ns(at_ns: int, outages: Sequence[Outage]) -> int:
+    """Return when a program that just stood still meanwhile saw what happened at *at_ns*."""
+    for outage in outages:
+        if not outage.is_restart and outage.start_ns <= at_ns <= outage.end_ns:
+            return outage.end_ns
+    return at_ns

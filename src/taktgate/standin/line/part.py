@@ -1,6 +1,6 @@
 """One part between its trigger and its gate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from taktgate.contracts.verdict import Reason, Verdict
@@ -14,6 +14,10 @@ _REASONS: Final = {code: reason for reason, code in ERROR_CODES.items()}
 _MILLISECOND: Final = 1_000_000
 ACCEPTED: Final = "ACCEPTED"
 REVOKED: Final = "REVOKED"
+RESTARTED: Final = "RESTARTED"
+"""A first scan came between trigger and gate."""
+NO_SCAN: Final = "NO_SCAN"
+"""The program did not scan while the part was at the gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +49,15 @@ class OpenPart:
         self._acknowledged_ns: int | None = None
         self._is_latched = False
         self._is_revoked = False
+        self._is_abandoned = False
         self._late_result: Result | None = None
         self._seen: set[Verdict] = set()
         self._why: str = Contact.VALID
 
     def scan(self, vision: Vision, now_ns: int, *, comm_ok: bool) -> int | None:
         """Look at the slot; return the SeqEnd to acknowledge when a result was just consumed."""
+        if self._is_abandoned:
+            return None
         slot = vision.slots[slot_of(self.trigger_id)]
         was_done, self._deadline_done = self._deadline_done, now_ns >= self._deadline_ns
         result = _complete_result(slot, self.trigger_id)
@@ -77,6 +84,17 @@ class OpenPart:
         elif not self._is_latched and self._why != REVOKED:
             self._why = rung.open_contacts[0]
         return self._consume(result, now_ns)
+
+    def abandon(self) -> None:
+        """Reject the part for good: after a first scan nothing is known of its deadline."""
+        self._is_abandoned = True
+        self._is_latched = False
+        self._why = RESTARTED
+
+    def pass_by(self, now_ns: int) -> PartClosed:
+        """Return the record of a part that no scan decided about: the gate was at rest."""
+        why = RESTARTED if self._is_abandoned else NO_SCAN
+        return replace(self.close(now_ns, comm_ok=False), why=why)
 
     def close(self, now_ns: int, *, comm_ok: bool) -> PartClosed:
         """Act at the gate, and return the record of the part."""
@@ -128,6 +146,8 @@ class OpenPart:
     def _refusal(self, comm_ok: bool) -> str:
         if self._is_latched and not comm_ok:
             return Contact.COMM_OK
+        if self._is_abandoned:
+            return RESTARTED
         if self._standing is None and self._late_result is not None:
             return Contact.DEADLINE
         return self._why
@@ -136,12 +156,13 @@ class OpenPart:
 def _complete_result(slot: ResultSlot, trigger_id: int) -> Result | None:
     """Return the result in *slot* if it is whole and for this part; its bits may still disagree."""
     is_whole = slot.valid and slot.seq_begin == slot.seq_end
-    verdict = _VERDICTS.get(slot.decision)
-    if not is_whole or slot.trigger_id != trigger_id or verdict is None:
+    if not is_whole or slot.trigger_id != trigger_id:
         return None
+    verdict = _VERDICTS.get(slot.decision)
     reason = str(_REASONS.get(slot.error_code, f"CODE_{slot.error_code}"))
     is_pass = slot.passed and not slot.reject and not slot.late
-    if is_pass != (verdict is Verdict.PASS) or slot.passed == slot.reject:
+    is_consistent = is_pass == (verdict is Verdict.PASS) and slot.passed != slot.reject
+    if verdict is None or not is_consistent:
         verdict, reason = Verdict.NO_DECISION, str(Reason.CONTRACT)
     return Result(verdict=verdict, reason=reason, seq=slot.seq_end)
 

@@ -3,28 +3,27 @@
 import asyncio
 import secrets
 import socket
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from taktgate.plc.contract.tags import TAGS
-from taktgate.standin.control.commands import (
-    Command,
-    ControlError,
-    Event,
-    check_fields,
-    flag,
-    number,
-)
+from taktgate.standin.control.commands import Event
 from taktgate.standin.control.server import ControlServer
-from taktgate.standin.line.program import HIGHEST_BASE, LineProgram, LineSettings
+from taktgate.standin.line.controller import Controller
+from taktgate.standin.line.ladder_program import LadderProgram
+from taktgate.standin.line.pace import ScanPace
+from taktgate.standin.line.program import HIGHEST_BASE, LineProgram, LineSettings, Program
 from taktgate.standin.line.scan import ScanTask, Wiring
-from taktgate.standin.logix.faults import HEALTHY, Faults
+from taktgate.standin.line.standstill import RunState
+from taktgate.standin.line.steering import Steered, Steering
+from taktgate.standin.logix.foreign_tags import among_foreign
 from taktgate.standin.logix.memory import TagMemory, symbols_of
 from taktgate.standin.logix.server import LogixServer
 
-DEFAULT_WAIT_READY_S: Final = 30.0
-_HOUR_S: Final = 3600.0
+_FAR: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,24 +36,46 @@ class PlcSettings:
     """Where the trigger output is wired to; None leaves it open."""
     control: Path
     scan_ms: int
+    scan_jitter_ms: float
+    seed: int
+    extra_tags: int
+    """Tags of a plant among ours."""
+    is_ladder: bool
+    """Run the rungs that engineers import instead of the python program."""
     line: LineSettings
 
 
 class Plc:
-    """One controller from power-up to power-off."""
+    """One controller and its line, from the start of the process to its end."""
 
     def __init__(self, settings: PlcSettings) -> None:
         self._settings = settings
         self._trigger = TriggerOutput(settings.camera_trigger)
-        self._memory = TagMemory(symbols_of(TAGS))
+        self._memory = TagMemory(among_foreign(symbols_of(TAGS), settings.extra_tags))
         self._server = LogixServer(self._memory)
-        self._program = LineProgram(settings.line, base=secrets.randbelow(HIGHEST_BASE) + 1)
-        self._control = ControlServer(settings.control, obey=self._obey, greet=self._greet)
+        self._program = _program(settings, self._memory)
+        self._run_state = RunState()
+        self._controller = Controller(self._server, self._memory, self._run_state, later=_later)
+        steered = Steered(
+            program=self._program,
+            memory=self._memory,
+            server=self._server,
+            controller=self._controller,
+            status=self._status,
+        )
+        self._control = ControlServer(
+            settings.control, obey=Steering(steered).obey, greet=self._greet
+        )
         self._scan = ScanTask(
             self._program,
             self._memory,
             Wiring(pulse_trigger=self._trigger.pulse, publish=self._control.publish),
             scan_ms=settings.scan_ms,
+            pace=ScanPace(
+                period_ms=settings.scan_ms, jitter_ms=settings.scan_jitter_ms, seed=settings.seed
+            ),
+            run_state=self._run_state,
+            choose_base=self._choose_base,
         )
         self._address = (settings.host, settings.port)
 
@@ -81,6 +102,14 @@ class Plc:
             await self._server.close()
             self._trigger.close()
 
+    def _choose_base(self) -> int:
+        """Return a number far from those of the parts that are on the belt."""
+        used = self._program.conveyor.numbers()
+        while True:
+            base = _any_base()
+            if all(abs(base - number) > _FAR for number in used):
+                return base
+
     def _greet(self) -> Event:
         host, port = self._address
         return {"event": "ready", "host": host, "port": port, **self._status()}
@@ -88,64 +117,31 @@ class Plc:
     def _status(self) -> Event:
         return {
             **self._scan.state(),
+            "at_ns": time.monotonic_ns(),
+            "mode": self._controller.keyswitch,
+            "standstill": list(self._run_state.reasons),
+            "scan": self._scan.pace.as_dict(),
+            **self._program.conveyor.picture(time.monotonic_ns()),
+            "vision": self._scan.vision(),
             "running": self._program.production.is_running,
             "open_parts": self._program.open_parts,
             **self._scan.counters.as_dict(),
         }
 
-    def _obey(self, command: Command) -> Event:
-        actions = {
-            "run": self._run,
-            "stop": self._stop,
-            "status": self._tell_status,
-            "fault": self._set_faults,
-        }
-        if command["do"] not in actions:
-            raise ControlError("do", f"must be one of {', '.join(actions)}")
-        return actions[command["do"]](command)
 
-    def _run(self, command: Command) -> Event:
-        check_fields(command, ("parts", "rate", "wait_ready_s"))
-        if self._program.production.is_running or self._program.open_parts:
-            raise ControlError("do", "parts are still on the line")
-        highest = self._settings.line.highest_rate()
-        parts = None
-        if command.get("parts") is not None:
-            parts = int(number(command, "parts", at_least=1, at_most=1_000_000))
-        rate = number(command, "rate", at_least=0.01, at_most=highest)
-        wait = number(
-            {"wait_ready_s": DEFAULT_WAIT_READY_S, **command},
-            "wait_ready_s",
-            at_least=0,
-            at_most=_HOUR_S,
-        )
-        self._program.production.run(parts=parts, rate=rate, wait_ready_s=wait)
-        return {}
-
-    def _stop(self, command: Command) -> Event:
-        check_fields(command, ())
-        self._program.production.stop()
-        return {}
-
-    def _tell_status(self, command: Command) -> Event:
-        check_fields(command, ())
-        return self._status()
-
-    def _set_faults(self, command: Command) -> Event:
-        check_fields(command, ("delay_ms", "freeze", "cut", "clear"))
-        faults = HEALTHY if command.get("clear") is True else self._server.faults
-        self._server.apply(_changed(faults, command))
-        return {}
+def _program(settings: PlcSettings, memory: TagMemory) -> Program:
+    base = _any_base()
+    if settings.is_ladder:
+        return LadderProgram(settings.line, memory, base=base)
+    return LineProgram(settings.line, base=base)
 
 
-def _changed(faults: Faults, command: Command) -> Faults:
-    if "delay_ms" in command:
-        faults = replace(faults, delay_ms=number(command, "delay_ms", at_least=0, at_most=60_000))
-    if "freeze" in command:
-        faults = replace(faults, is_frozen=flag(command, "freeze"))
-    if "cut" in command:
-        faults = replace(faults, is_cut=flag(command, "cut"))
-    return faults
+def _any_base() -> int:
+    return secrets.randbelow(HIGHEST_BASE) + 1
+
+
+def _later(delay_s: float, do: Callable[[], None]) -> object:
+    return asyncio.get_running_loop().call_later(delay_s, do)
 
 
 class TriggerOutput:

@@ -18,6 +18,12 @@ def flag(udt: Udt, content: bytes, name: str) -> bool:
     return bool(content[member.offset] & (1 << member.bit))
 
 
+_MEMBERS: dict[str, dict[str, Member]] = {}
+"""Of each type that was asked for: a long run asks for the same few, some 10^8 times."""
+
+
 def _member(udt: Udt, name: str) -> Member:
-    (member,) = (member for member in udt.members if member.name == name)
-    return member
+    members = _MEMBERS.get(udt.name)
+    if members is None:
+        members = _MEMBERS[udt.name] = {member.name: member for member in udt.members}
+    return members[name]
