@@ -17,12 +17,12 @@ class BenchProcessError(Exception):
 
 
 class BenchProcess:
-    """Runs one of this folder's programs until the context is left."""
+    """Runs one of a bench's programs until the context is left."""
 
-    def __init__(self, program: str, *arguments: str) -> None:
+    def __init__(self, program: str, *arguments: str, package: str = "hub_bench") -> None:
         self._name = " ".join([program, *arguments])
         path = os.pathsep.join(filter(None, [str(SCRIPTS), os.environ.get("PYTHONPATH")]))
-        module = f"benches.hub_bench.{program}"
+        module = f"benches.{package}.{program}"
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             env=os.environ | {"PYTHONPATH": path},
@@ -50,6 +50,11 @@ class BenchProcess:
             self._process.kill()
             self._process.wait()
         self._process.stdout.close()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id."""
+        return self._process.pid
 
     def ask(self, word: str, **arguments: Any) -> Any:
         """Ask and wait for the answer.
