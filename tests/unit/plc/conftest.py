@@ -5,19 +5,18 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from tests.unit.plc.writer.bench import Station
+from tests.unit.plc.handshake.bench import acknowledge
 
 from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
+from taktgate.plc.contract.records import Command
 from taktgate.plc.handshake.admission import Place
 from taktgate.plc.handshake.rules import Handshake
-from taktgate.plc.link.port import Command
+from taktgate.standin.judge import MODEL
 
 START_NS = 1_000_000 * MILLISECOND
 PLACE = Place(station="VIS01", kernel_boot_id="boot")
-MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "ff" * 32)
 
 
 @pytest.fixture
@@ -40,6 +39,7 @@ def rules(command: Command) -> Handshake:
     handshake.session_opened()
     handshake.read(command, observed_after_ns=START_NS, now_ns=START_NS)
     handshake.confirmed(handshake.due(START_NS), START_NS)
+    acknowledge(handshake, command, handshake.last_sequence, START_NS)
     handshake.take_outcomes()
     return handshake
 
@@ -92,11 +92,3 @@ def part_101(rules: Handshake, command: Command, start_ns: int) -> Command:
 @pytest.fixture
 def at(start_ns: int) -> Callable[[int], int]:
     return lambda after_ms: start_ns + after_ms * MILLISECOND
-
-
-@pytest.fixture
-def station() -> Station:
-    """A station that has been running for half a second."""
-    station = Station()
-    station.run_ms(500)
-    return station
