@@ -288,12 +288,12 @@ def restart(plc: Plc, numbers: Numbers) -> Plc:
 
 
 def _watch_parts(plc: Plc, presets: Presets, *, comm_ok: bool) -> Plc:
-    parts, ack_seq = [], plc.ack_seq
-    for part in plc.parts:
-        seen = watch_part(part, plc, presets, comm_ok=comm_ok)
-        seen, consumed = consume(seen, plc)
+    parts = [watch_part(part, plc, presets, comm_ok=comm_ok) for part in plc.parts]
+    ack_seq = plc.ack_seq
+    # Slot by slot, as the unrolled rungs look: of several results the one of the last slot stays.
+    for place in sorted(range(len(parts)), key=lambda place: slot_of(parts[place].trigger_id)):
+        parts[place], consumed = consume(parts[place], plc)
         ack_seq = consumed or ack_seq
-        parts.append(seen)
     return plc._replace(parts=tuple(parts), ack_seq=ack_seq)
 
 

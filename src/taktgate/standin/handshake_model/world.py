@@ -131,6 +131,7 @@ def _writer_key(world: World, names: Names) -> Hashable:
         None if writer.plc_value is None else _age_ns(now_ns, writer.plc_moved_ns),
         writer.last_sequence,
         writer.beat and (_age(world.now, writer.beat.sent_ns // STEP_NS)),
+        writer.otherwise.value,
         writer.heartbeat - base,
         None if writer.beat_ns is None else min(now_ns - writer.beat_ns, 2 * STEP_NS),
         writer.written and (writer.written[0].value, writer.written[1]),

@@ -46,6 +46,8 @@ class Writer(NamedTuple):
     plc_moved_ns: int = 0
     last_sequence: int = 0
     beat: Beat | None = None
+    otherwise: StatusError = StatusError.NO_BEAT
+    """What is said while no beat is fresh."""
     heartbeat: int = 0
     beat_ns: int | None = None
     written: tuple[StatusError, bool, bool] | None = None
@@ -202,7 +204,7 @@ class WriterRules:
         rules.plc = PlcWatch()
         rules.plc.life, rules.plc._value = writer.life, writer.plc_value
         rules.plc._moved_ns = writer.plc_moved_ns
-        beats._newest = writer.beat
+        beats._newest, beats._otherwise = writer.beat, writer.otherwise
         board.boot_id, board._heartbeat = writer.boot_id, writer.heartbeat
         board._beat_ns, board._written = writer.beat_ns, writer.written
         owner._boot_id, owner._has_written = writer.boot_id, writer.has_written
@@ -223,6 +225,7 @@ class WriterRules:
             plc_moved_ns=rules.plc._moved_ns,
             last_sequence=rules.last_sequence,
             beat=self._beats._newest,
+            otherwise=self._beats._otherwise,
             heartbeat=board._heartbeat,
             beat_ns=board._beat_ns,
             written=board._written,
