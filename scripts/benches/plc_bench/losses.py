@@ -33,11 +33,8 @@ _LONG_SHARE: Final = 0.1
 _LOSSES_PER_DOWNLOAD: Final = 20
 _ENOUGH_FOR_A_SLOPE: Final = 10
 _BACK_S: Final = 10.0
-_PROVEN_S: Final = 2.2
-"""How long a session lives: from one that dies within 2 s the writer backs off.
-
-So 1,000 losses take some 50 minutes.
-"""
+_LIVES_S: Final = 0.5
+"""How long a session lives before it is lost: it dies young, which is the harder case."""
 _POLL_S: Final = 0.01
 
 Say = Callable[[str], None]
@@ -245,7 +242,7 @@ def held_by(process: int) -> Held:
 
 
 async def _lose(plc: LineProcess, station: Station, kind: Kind, chance: random.Random) -> Loss:
-    await asyncio.sleep(_PROVEN_S)
+    await asyncio.sleep(_LIVES_S)
     reconnects = _told(station).reconnects
     struck_ns = await kind.strike()
     await station.until(lambda: not _told(station).is_connected, _BACK_S)
@@ -263,7 +260,7 @@ async def _lose(plc: LineProcess, station: Station, kind: Kind, chance: random.R
 
 
 async def _download(plc: LineProcess, station: Station) -> Download:
-    await asyncio.sleep(_PROVEN_S)
+    await asyncio.sleep(_LIVES_S)
     reconnects, checks = _told(station).reconnects, _told(station).contract_checks
     began_ns = monotonic_ns()
     await plc.download()
