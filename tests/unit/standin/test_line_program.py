@@ -9,7 +9,7 @@ from tests.unit.standin.line_bench import CLEAN, FIRST, MS, SCAN, Line, facts
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.plc.contract.tags import RESULT_SLOTS
 from taktgate.standin.line.ladder import Contact
-from taktgate.standin.line.program import LineSettings
+from taktgate.standin.line.program import LineProgram, LineSettings
 
 
 @pytest.fixture
@@ -114,6 +114,16 @@ def test_a_result_of_an_unknown_decision_revokes_a_pass(line: Line, decision: in
 
     assert facts(record) == ("NO_DECISION", "CONTRACT", "reject", "REVOKED")
     assert record.items() >= CLEAN.items()
+
+
+def test_a_part_whose_slot_another_one_takes_is_rejected(line: Line) -> None:
+    """As by the rungs: they keep eight parts, each by its slot."""
+    line.go(40)
+    line.result(Verdict.PASS)
+    line.go(20)
+    assert isinstance(line.program, LineProgram)
+    line.program._parts.take_slot(FIRST + RESULT_SLOTS)
+    assert line.closed()["gate"] == "reject"
 
 
 def test_a_pass_does_not_undo_a_reject(line: Line) -> None:

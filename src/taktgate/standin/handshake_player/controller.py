@@ -112,6 +112,12 @@ class Controller:
                 self.now_ns, vision, outputs, on_line=on_line, latched=self._latched()
             )
 
+    def take_slots(self, count: int) -> None:
+        """Have the next *count* numbers take their slots, as the rungs do with each part."""
+        newest = self._program._trigger_id
+        for trigger_id in range(newest + 1, newest + 1 + count):
+            self._program._parts.take_slot(trigger_id)
+
     def restart(self, numbers: Numbers) -> None:
         """Power-cycle: tags are retentive, the line is empty."""
         kept = self._tags.command()

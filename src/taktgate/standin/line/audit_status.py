@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Final
 
 from taktgate.plc.contract.tags import STATUS
@@ -16,6 +15,8 @@ _FOR_EVER = 2**62
 _ALIVE_NS: Final = 250_000_000
 """Who wrote this short a time ago was at work: a writer writes each 100 ms, and one that takes over
 has watched the tag stand still for 300 ms."""
+_MOST_BEATS: Final = 20
+"""A heartbeat that goes further at once is a torn write, half of it another writer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +59,22 @@ class StatusHistory:
         return any(at_ns - period.beat_ns < watchdog_ns for period in self._within(at_ns, at_ns))
 
     def had_two_writers(self, start_ns: int, end_ns: int) -> bool:
-        """Tell whether a BootId took the place of another that was still at work, meanwhile."""
-        return any(
-            start_ns <= after.at_ns <= end_ns
-            and after.at_ns - before.at_ns < _ALIVE_NS
-            and _boot_id(after) != _boot_id(before)
-            for before, after in pairwise(self._writes)
-        )
+        """Tell whether the heartbeats of two BootIds moved side by side, meanwhile.
+
+        A BootId alone proves nothing: a request of a dead writer may still be executed.
+        """
+        beats: dict[int, tuple[int, int]] = {}
+        for write in self._writes:
+            boot_id, heartbeat = _boot_id(write), number(STATUS, write.content, "Heartbeat")
+            last, _ = beats.setdefault(boot_id, (heartbeat, _LONG_AGO))
+            if not 0 < heartbeat - last <= _MOST_BEATS:
+                continue
+            others = (at_ns for other, (_, at_ns) in beats.items() if other != boot_id)
+            is_shared = any(write.at_ns - at_ns < _ALIVE_NS for at_ns in others)
+            if is_shared and start_ns <= write.at_ns <= end_ns:
+                return True
+            beats[boot_id] = heartbeat, write.at_ns
+        return False
 
     def _within(self, start_ns: int, end_ns: int) -> Iterator[Period]:
         for period in _periods(self._writes, self._outages):

@@ -86,7 +86,10 @@ class OpenPart:
         return self._consume(result, now_ns)
 
     def abandon(self) -> None:
-        """Reject the part for good: after a first scan nothing is known of its deadline."""
+        """Reject the part for good: after a first scan nothing is known of its deadline.
+
+        Or another part has its slot.
+        """
         self._is_abandoned = True
         self._is_latched = False
         self._why = RESTARTED

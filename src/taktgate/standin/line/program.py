@@ -145,6 +145,15 @@ class PartsOnLine:
             )
         )
 
+    def take_slot(self, trigger_id: int) -> None:
+        """Have a newer part take its slot: one that still has it is forgotten, as by the rungs.
+
+        Not on this line's own parts: its rate leaves each its slot until the gate.
+        """
+        for part in self._parts:
+            if slot_of(part.trigger_id) == slot_of(trigger_id):
+                part.abandon()
+
     def abandon(self) -> None:
         """Reject all parts for good, as a first scan does."""
         for part in self._parts:

@@ -162,6 +162,7 @@ class Storm:
                 strike()
 
     def _scan(self, jump: int) -> None:
+        self._controller.take_slots(jump)
         self._controller.scan(jump=jump)
         if not jump:
             return
@@ -210,7 +211,9 @@ class Storm:
             RESULT_TAG.name, slot_of(part.trigger_id), since_ns=part.trigger_ns
         )
         results = (unpack(RESULT, write.content) for write in reversed(writes))
-        found = next((one for one in results if one["SeqEnd"] == part.result_seq), None)
+        # A torn write has the old SeqEnd beside the new result's score.
+        is_it = {"SeqBegin": part.result_seq, "SeqEnd": part.result_seq}
+        found = next((one for one in results if is_it.items() <= one.items()), None)
         score = None if found is None else float(found["Score"])
         if Verdict.PASS in said and score == (serial % SERIALS) / SERIALS:
             return
