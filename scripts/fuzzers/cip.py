@@ -297,6 +297,12 @@ def _controller(profile: Profile) -> Controller:
 @asynccontextmanager
 async def open_cip() -> AsyncIterator[CipTarget]:
     """Open the target: a controller for each profile."""
-    logging.getLogger("taktgate.plc").setLevel(logging.CRITICAL)
+    log = logging.getLogger("taktgate.plc")
+    level = log.level
+    # Each damaged reply is logged as a loss: as many lines as cases.
+    log.setLevel(logging.CRITICAL)
     profiles: tuple[Profile, ...] = (UdtProfile(), FlatProfile())
-    yield CipTarget({profile.name: _controller(profile) for profile in profiles})
+    try:
+        yield CipTarget({profile.name: _controller(profile) for profile in profiles})
+    finally:
+        log.setLevel(level)
