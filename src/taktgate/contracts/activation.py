@@ -78,6 +78,9 @@ class Activation:
     contract: str
     generation: Annotated[int, Field(ge=0)]
     last_known_good: SlotRef | None = None
+    previous_good: SlotRef | None = None
+    """Confirmed before last-known-good: the way back when that one fails after its trial. Its slot
+    is in use."""
     trial: Trial | None = None
     blocked: tuple[Rollback, ...] = ()
     baseline: Baseline = Baseline(parts=0, rejects=0)

@@ -78,6 +78,8 @@ class InspectionPhase(StrEnum):
     STARTING = "starting"
     LIVE = "live"
     LOADING = "loading"
+    SHADOW = "shadow"
+    """The candidate is judged on live parts beside the live model; no verdict of it counts."""
     TRIAL = "trial"
     ROLLED_BACK = "rolledBack"
     NOT_READY = "notReady"

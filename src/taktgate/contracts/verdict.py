@@ -60,6 +60,18 @@ class Reason(StrEnum):
     """The verdict could not be acknowledged in time (LATE)."""
     SILENT = "SILENT"
     """The PLC closed the part without a valid result."""
+    OVERLOAD = "OVERLOAD"
+    """More parts than the model can judge: this one gave way, by the stated rule."""
+    IMAGE_DARK = "IMAGE_DARK"
+    """Too large a share of the image is black: no light, shutter closed."""
+    IMAGE_SATURATED = "IMAGE_SATURATED"
+    """Too large a share of the image is white: over-exposed."""
+    IMAGE_EXPOSURE = "IMAGE_EXPOSURE"
+    """The mean brightness lies outside what was set at commissioning."""
+    IMAGE_BLURRED = "IMAGE_BLURRED"
+    """The image is less sharp than what was set at commissioning."""
+    IMAGE_FROZEN = "IMAGE_FROZEN"
+    """The camera repeats an image."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

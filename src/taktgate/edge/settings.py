@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from taktgate.contracts.codec import Name, first_fault
+from taktgate.edge.camera_settings import CameraSettings
 from taktgate.edge.places import SettingsError
 
 M = TypeVar("M", bound=BaseModel)
@@ -35,16 +36,23 @@ class PlcSettings(BaseModel):
     """Read each result slot again after it was written: one more exchange per verdict."""
 
 
-class CameraSettings(BaseModel):
-    """Where frames come from."""
+class ImageGateSettings(BaseModel):
+    """When an image is not fit to be judged; a limit that is null is not looked at.
+
+    These describe camera, lens and light of this station, so they are here and not in the bundle.
+    """
 
     model_config = STRICT
 
-    kind: Literal["network"] = "network"
-    address: str
-    """host:port of the camera."""
-    frame_window_ms: Annotated[int, Field(ge=1, le=5000)] = 120
-    """A frame belongs to a trigger only if it arrives within this time of it."""
+    dark_share_max: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    """Largest share of pixels that may be black."""
+    saturated_share_max: Annotated[float, Field(gt=0.0, le=1.0)] | None = None
+    mean_min: Annotated[float, Field(ge=0.0, le=255.0)] | None = None
+    mean_max: Annotated[float, Field(ge=0.0, le=255.0)] | None = None
+    sharpness_min: Annotated[float, Field(ge=0.0)] | None = None
+    """Smallest variance of the Laplacian."""
+    frozen_frames: Annotated[int, Field(ge=2, le=100)] | None = None
+    """The so-many-th image in a row with equal pixels, and each one after it, is frozen."""
 
 
 class JudgeSettings(BaseModel):
@@ -57,6 +65,10 @@ class JudgeSettings(BaseModel):
     threads: Annotated[int, Field(ge=1, le=64)] = 1
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses a fallback to the CPU; `auto` takes CUDA where it is and says what it took."""
+    standby: bool = True
+    """Keep a second runner of the live model warm, to take over when the first one fails."""
+    breaker_after: Annotated[int, Field(ge=2, le=100)] = 5
+    """So many parts in a row without a usable answer of the model, and the station is not ready."""
 
 
 class LaneSettings(BaseModel):
@@ -75,6 +87,29 @@ class RealtimeSettings(BaseModel):
 
     writer: Annotated[int, Field(ge=0, le=90)] = 60
     judge: Annotated[int, Field(ge=0, le=90)] = 0
+    runner: Annotated[int, Field(ge=0, le=90)] = 0
+    """Of the live model's runner; a candidate never has one."""
+
+
+class SurfaceSettings(BaseModel):
+    """The HTTP control surface of inference: for people and tools of this node."""
+
+    model_config = STRICT
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65535)] = 9610
+
+
+class RecordSettings(BaseModel):
+    """How much is kept of the parts; the oldest goes first."""
+
+    model_config = STRICT
+
+    parts_mb: Annotated[int, Field(ge=1, le=100_000)] = 256
+    images_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
+    """0 keeps no images."""
+    days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
 class StationSettings(BaseModel):
@@ -87,7 +122,10 @@ class StationSettings(BaseModel):
     plc: PlcSettings
     camera: CameraSettings
     judge: JudgeSettings = JudgeSettings()
+    image_gate: ImageGateSettings = ImageGateSettings()
     lanes: LaneSettings = LaneSettings()
+    surface: SurfaceSettings = SurfaceSettings()
+    records: RecordSettings = RecordSettings()
     realtime: RealtimeSettings = RealtimeSettings()
 
 

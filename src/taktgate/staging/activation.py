@@ -70,8 +70,12 @@ def slots_in_use(activation: Activation | None) -> frozenset[str]:
     """Return the slots that the record names: they are not ours to remove."""
     if activation is None:
         return frozenset()
-    good, trial = activation.last_known_good, activation.trial
-    held = (good, trial.candidate if trial else None)
+    trial = activation.trial
+    held = (
+        activation.last_known_good,
+        activation.previous_good,
+        trial.candidate if trial else None,
+    )
     return frozenset(its.slot for its in held if its is not None)
 
 

@@ -13,7 +13,6 @@ from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activation import Phase
 from taktgate.inspection.agent.activator import Activator, Surroundings
-from taktgate.inspection.agent.guardrails import GuardrailSettings
 from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.agent.report import report_of
 from taktgate.inspection.control import (
@@ -26,6 +25,7 @@ from taktgate.inspection.control import (
     RunnerState,
     Swap,
 )
+from taktgate.inspection.guardrails.trial import GuardrailSettings
 from taktgate.inspection.judge.decision import Lines
 
 SETTINGS = GuardrailSettings()

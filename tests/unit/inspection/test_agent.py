@@ -31,7 +31,6 @@ from taktgate.inspection import control
 from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.agent import Agent, Links
 from taktgate.inspection.agent.faults import Source
-from taktgate.inspection.agent.guardrails import GuardrailSettings
 from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.agent.report import patch_from
 from taktgate.inspection.control import (
@@ -42,6 +41,7 @@ from taktgate.inspection.control import (
     Ready,
     RunnerState,
 )
+from taktgate.inspection.guardrails.trial import GuardrailSettings
 from taktgate.inspection.judge.decision import Lines
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)

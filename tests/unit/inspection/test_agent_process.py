@@ -9,7 +9,7 @@ from taktgate.edge.places import Places, places_from
 from taktgate.inspection.activation_file import EMPTY, ActivationFiles
 from taktgate.inspection.agent import process
 from taktgate.inspection.agent.faults import Source
-from taktgate.inspection.agent.guardrails import GuardrailSettings
+from taktgate.inspection.guardrails.trial import GuardrailSettings
 
 
 def places_in(folder: Path) -> Places:

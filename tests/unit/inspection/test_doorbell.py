@@ -15,10 +15,28 @@ from taktgate.inspection.doorbell import (
     unpack_answer,
     unpack_job,
 )
+from taktgate.inspection.gate.facts import ImageFacts
 
 u16, u32, u64 = st.integers(0, 2**16 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+times = st.integers(0, 2**63 - 1)
+finite, shares = st.floats(allow_nan=False, allow_infinity=False), st.floats(0, 1)
 jobs = st.builds(
-    Job, job_id=u64, slot=u32, width=u32, height=u32, channels=st.integers(0, 2**16 - 1)
+    Job,
+    job_id=u64,
+    slot=u32,
+    width=u32,
+    height=u32,
+    channels=st.integers(0, 2**16 - 1),
+    decide_by_ns=times,
+)
+facts = st.builds(
+    ImageFacts,
+    mean=finite,
+    contrast=finite,
+    sharpness=finite,
+    dark_share=shares,
+    saturated_share=shares,
+    fingerprint=u64,
 )
 answers = st.builds(
     Answer,
@@ -26,8 +44,11 @@ answers = st.builds(
     fault=st.sampled_from(RunFault),
     score=st.floats(allow_nan=False),
     class_scores=st.lists(st.floats(allow_nan=False), max_size=64).map(tuple),
-    start_ns=st.integers(0, 2**63 - 1),
-    end_ns=st.integers(0, 2**63 - 1),
+    arrived_ns=times,
+    gated_ns=times,
+    start_ns=times,
+    end_ns=times,
+    facts=st.none() | facts,
 )
 
 

@@ -22,6 +22,7 @@ from taktgate.inspection.judge.rules import (
     MAX_SKIPPED,
     Action,
     Dispatch,
+    Done,
     Judge,
     Kill,
     Publish,
@@ -83,7 +84,7 @@ class Bench:
         for action in actions:
             if isinstance(action, Publish):
                 self.verdicts.append(action.envelope)
-            elif isinstance(action, Release):
+            elif isinstance(action, Release | Done):
                 self.taken.remove(action.slot)
             elif isinstance(action, Dispatch):
                 assert action.runner not in self.in_flight, "two frames for one runner"
@@ -141,8 +142,11 @@ class Bench:
             fault=RunFault.NONE,
             score=score,
             class_scores=(score,),
+            arrived_ns=self.now_ns,
+            gated_ns=self.now_ns,
             start_ns=self.now_ns,
             end_ns=self.now_ns,
+            facts=None,
         )
         self.do(self.judge.answer(runner, answer, self.now_ns))
 

@@ -71,8 +71,11 @@ class FakeProcess:
             fault=RunFault.NONE,
             score=0.1,
             class_scores=(0.1,),
+            arrived_ns=1,
+            gated_ns=1,
             start_ns=1,
             end_ns=2,
+            facts=None,
         )
         self._socket.send(doorbell.pack_answer(answer))
 
@@ -97,6 +100,9 @@ class FakeCamera:
     @property
     def wake_ns(self) -> int | None:
         return 0 if self.events else None
+
+    def trigger(self, trigger_id: int) -> None:
+        pass
 
     def fileno(self) -> int:
         return -1

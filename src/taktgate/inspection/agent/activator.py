@@ -16,22 +16,22 @@ from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.inspection.agent import activation as table
 from taktgate.inspection.agent.activation import MAX_ATTEMPTS, Event, Phase
-from taktgate.inspection.agent.baseline import BaselineKeeper
 from taktgate.inspection.agent.endurance import Endurance
 from taktgate.inspection.agent.faults import Faults, Source
-from taktgate.inspection.agent.guardrails import (
-    Breach,
-    Guardrail,
-    GuardrailSettings,
-    TrialWatch,
-    counts_of,
-)
 from taktgate.inspection.agent.hands import Command, Hands
 from taktgate.inspection.agent.judge_view import JudgeView
 from taktgate.inspection.agent.ledger import Ledger, Memory
 from taktgate.inspection.agent.orders import OrderDesk
 from taktgate.inspection.agent.rollbacks import RollbackDesk
 from taktgate.inspection.control import Drop, JudgeStatus, Load, LoadedModel, RunnerState, Swap
+from taktgate.inspection.guardrails.baseline import BaselineKeeper
+from taktgate.inspection.guardrails.trial import (
+    Breach,
+    Guardrail,
+    GuardrailSettings,
+    TrialWatch,
+    counts_of,
+)
 
 log = logging.getLogger(__name__)
 

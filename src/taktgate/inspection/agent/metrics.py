@@ -8,8 +8,8 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activator import Activator
-from taktgate.inspection.agent.guardrails import counts_of
 from taktgate.inspection.control import JudgeEvent, LoadedModel
+from taktgate.inspection.guardrails.trial import counts_of
 
 _LATENCY_BUCKETS_S: Final = (
     0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0,

@@ -34,9 +34,9 @@ from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.agent import Agent, Figures, Links
 from taktgate.inspection.agent.faults import Source
-from taktgate.inspection.agent.guardrails import GuardrailSettings, load_guardrails
 from taktgate.inspection.agent.hands import Command
 from taktgate.inspection.control import JudgeEvent, Load, Swap
+from taktgate.inspection.guardrails.trial import GuardrailSettings, load_guardrails
 
 log = logging.getLogger(__name__)
 

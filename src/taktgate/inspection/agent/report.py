@@ -11,8 +11,8 @@ from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activation import Phase
 from taktgate.inspection.agent.activator import Activator
 from taktgate.inspection.agent.faults import Source
-from taktgate.inspection.agent.guardrails import counts_of
 from taktgate.inspection.agent.orders import BLOCKED
+from taktgate.inspection.guardrails.trial import counts_of
 
 PROPERTY: Final = "inspection"
 REPORT_EVERY_NS: Final = 1 * SECOND

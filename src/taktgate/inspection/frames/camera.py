@@ -18,6 +18,8 @@ class Frame:
     height: int
     channels: int
     slot: int
+    trigger_id: int | None = None
+    """The part that the camera itself says the frame shows; None from one that cannot say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,14 @@ class FrameSource(Protocol):
     @property
     def wants_write(self) -> bool:
         """Return True while the descriptor is to be watched for writing too."""
+        ...
+
+    def trigger(self, trigger_id: int) -> None:
+        """Expose now for this part, and say its number with the frame.
+
+        Nothing where the camera is triggered otherwise. Never waits; a trigger that is lost shows
+        as a frame that does not come.
+        """
         ...
 
     def fileno(self) -> int:

@@ -81,6 +81,9 @@ class NetworkCamera:
         """Return True while connecting."""
         return self._socket is not None and not self._is_connected
 
+    def trigger(self, trigger_id: int) -> None:
+        """Do nothing: this camera is triggered by a wire."""
+
     def fileno(self) -> int:
         """Return the socket's descriptor, -1 while closed."""
         return -1 if self._socket is None else self._socket.fileno()

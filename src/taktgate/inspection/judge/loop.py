@@ -18,9 +18,10 @@ from taktgate.inspection import control
 from taktgate.inspection.control import Drop, Happening, JudgeStatus, Load, Ready, Refused, Swap
 from taktgate.inspection.frames.camera import CameraEvent, CameraUp, Frame, FrameSource
 from taktgate.inspection.frames.ring import FrameRing
+from taktgate.inspection.judge.aftermath import Aftermath
 from taktgate.inspection.judge.line_intake import LineIntake
 from taktgate.inspection.judge.parts import Identity
-from taktgate.inspection.judge.rules import Action, Dispatch, Judge, Kill, Publish, Release
+from taktgate.inspection.judge.rules import Action, Dispatch, Done, Judge, Kill, Publish, Release
 from taktgate.inspection.judge.runner_pool import (
     Answered,
     CameUp,
@@ -75,6 +76,7 @@ class JudgeLoop:
         self._inboxes = inboxes
         self._outlets = outlets
         self._clock = clock
+        self._aftermath = Aftermath(ring)
         self._signs = Signs(identity=identity, outlets=outlets, clock=clock)
         self._intake = LineIntake(station=identity.station, kernel_boot_id=identity.kernel_boot_id)
         self._lanes = frozenset(
@@ -310,6 +312,8 @@ class JudgeLoop:
                 self._publish(action)
             elif isinstance(action, Dispatch):
                 self._dispatch(action)
+            elif isinstance(action, Done):
+                self._aftermath.take(action)
             elif isinstance(action, Release):
                 self._ring.release(action.slot)
             elif isinstance(action, Kill):

@@ -46,7 +46,13 @@ class Part:
     frame: Frame | None = None
     model: ModelRef | None = None
     """The model that judges it: set once, at dispatch."""
-    is_closed: bool = False
+    envelope: VerdictEnvelope | None = None
+    """Its verdict, once there is one."""
+
+    @property
+    def is_closed(self) -> bool:
+        """Return True once the part has its verdict; there will be no other."""
+        return self.envelope is not None
 
     @property
     def due_ns(self) -> int:

@@ -19,7 +19,7 @@ from taktgate.inspection import control
 from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.control import Load
 from taktgate.inspection.errors import ActivationFileError
-from taktgate.inspection.frames.network_camera import NetworkCamera
+from taktgate.inspection.frames.opening import open_camera
 from taktgate.inspection.frames.ring import FrameRing
 from taktgate.inspection.judge.loop import Inboxes, JudgeLoop
 from taktgate.inspection.judge.parts import Identity, Timing
@@ -72,7 +72,7 @@ def _wire(places: Places, settings: StationSettings, ring: FrameRing) -> JudgeLo
         judge=Judge(identity, timing),
         pool=RunnerPool(terms, ring),
         ring=ring,
-        camera=NetworkCamera(settings.camera.address, ring),
+        camera=open_camera(settings.camera, ring),
         inboxes=Inboxes(
             line=LaneInbox(places.lane / control.JUDGE_SOCKET),
             commands=LaneInbox(places.private / control.CONTROL_SOCKET),

@@ -49,9 +49,22 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Nobody reads this slot any more."""
+    """This slot holds no part's frame."""
 
     slot: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The live model is through with this part's frame, and its verdict is out.
+
+    What does not hold the line up may still look at the frame; then its slot is free.
+    """
+
+    part: Part
+    slot: int
+    answer: Answer | None
+    """None when the model never answered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +83,7 @@ class Doubt:
     why: str
 
 
-Action = Publish | Dispatch | Release | Kill | Doubt
+Action = Publish | Dispatch | Release | Done | Kill | Doubt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,8 +198,9 @@ class Judge:
             return []
         actions: list[Action] = []
         if seat.flight is not None:
-            actions += self._close(seat.flight.part, Reason.MODEL_ERROR, now_ns)
-            actions.append(Release(slot=seat.flight.slot))
+            flight = seat.flight
+            actions += self._close(flight.part, Reason.MODEL_ERROR, now_ns)
+            actions.append(Done(part=flight.part, slot=flight.slot, answer=None))
         if self._live_seat() is None:
             for part in list(self._queue):
                 actions += self._close(part, Reason.MODEL_ERROR, now_ns)
@@ -204,15 +218,16 @@ class Judge:
             self.late_answers += 1
             return []
         flight, seat.flight = seat.flight, None
-        actions: list[Action] = [Release(slot=flight.slot)]
+        actions: list[Action] = []
         if flight.part.is_closed:
             self.late_answers += 1
         elif now_ns >= flight.part.decide_by_ns:
             self.late_answers += 1
             actions += self._close(flight.part, Reason.TIMEOUT, now_ns)
         else:
-            actions[:0] = self._decide(flight.part, seat.ready, answer, now_ns)
-        return actions + self._feed(now_ns)
+            actions += self._decide(flight.part, seat.ready, answer, now_ns)
+        actions += self._feed(now_ns)
+        return [*actions, Done(part=flight.part, slot=flight.slot, answer=answer)]
 
     def tick(self, now_ns: int) -> list[Action]:
         """Close what is due and condemn what hangs."""
@@ -332,6 +347,7 @@ class Judge:
             width=frame.width,
             height=frame.height,
             channels=frame.channels,
+            decide_by_ns=part.decide_by_ns,
         )
         return [Dispatch(runner=seat.runner, job=job)]
 
@@ -355,11 +371,11 @@ class Judge:
         if part in self._queue:
             self._queue.remove(part)
             assert part.frame is not None
-            actions.append(Release(slot=part.frame.slot))
+            actions.append(Done(part=part, slot=part.frame.slot, answer=None))
         return self._end(part, self._envelopes.undecided(part, reason, now_ns)) + actions
 
     def _end(self, part: Part, envelope: VerdictEnvelope) -> list[Action]:
-        part.is_closed = True
+        part.envelope = envelope
         if self._open.get(part.trigger_id) is part:
             del self._open[part.trigger_id]
         return [Publish(envelope=envelope)]

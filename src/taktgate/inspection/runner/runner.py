@@ -58,8 +58,11 @@ class Runner:
             fault=RunFault.NONE if is_finite else RunFault.NON_FINITE,
             score=score,
             class_scores=class_scores,
+            arrived_ns=arrived_ns,
+            gated_ns=arrived_ns,
             start_ns=start_ns,
             end_ns=end_ns,
+            facts=None,
         )
 
 

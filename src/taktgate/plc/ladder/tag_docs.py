@@ -41,6 +41,12 @@ _REASONS: Final = {
     Reason.CONTRACT: "the judge speaks another contract version, or says what only the writer may",
     Reason.EXPIRED: "the verdict came too late (Decision 4)",
     Reason.SILENT: "never written: the PLC's own word for a part without a valid result",
+    Reason.OVERLOAD: "more parts came than the model can judge, this one gave way",
+    Reason.IMAGE_DARK: "too much of the image is black: no light?",
+    Reason.IMAGE_SATURATED: "too much of the image is white: over-exposed",
+    Reason.IMAGE_EXPOSURE: "the mean brightness lies outside the set range",
+    Reason.IMAGE_BLURRED: "the image is less sharp than set: focus, dirt, motion",
+    Reason.IMAGE_FROZEN: "the camera repeats an image",
 }
 _ERRORS: Final = {
     StatusError.NONE: "nothing is wrong",

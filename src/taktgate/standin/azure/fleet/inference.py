@@ -18,7 +18,7 @@ from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedE
 from taktgate.inspection.agent import activation as table
 from taktgate.inspection.agent.activation import Event as Step
 from taktgate.inspection.agent.activation import Phase
-from taktgate.inspection.agent.guardrails import Guardrail
+from taktgate.inspection.guardrails.trial import Guardrail
 from taktgate.standin.azure.fleet.behaviour import Effects, Elapsed, Event, Heard, Tell, Waits
 from taktgate.standin.azure.fleet.faults import Fault, FaultKind, Faults
 from taktgate.standin.azure.fleet.pace import Pace, Span

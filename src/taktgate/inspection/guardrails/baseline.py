@@ -6,7 +6,7 @@ from typing import Final
 from taktgate.contracts.activation import Baseline
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.agent.guardrails import add_part, counts_for_model
+from taktgate.inspection.guardrails.trial import add_part, counts_for_model
 
 SAVE_EVERY_PARTS: Final = 20
 SAVE_EVERY_NS: Final = 60 * SECOND

@@ -9,7 +9,7 @@ from taktgate.contracts.activation import Baseline
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.places import SettingsError
 from taktgate.edge.settings import load_yaml
-from taktgate.inspection.agent.guardrails import (
+from taktgate.inspection.guardrails.trial import (
     BASELINE_MEMORY,
     Guardrail,
     GuardrailSettings,
@@ -21,7 +21,7 @@ from taktgate.inspection.agent.guardrails import (
     rejects_beyond,
 )
 
-SHIPPED = Path(__file__).parents[3] / "config/guardrails.yaml"
+SHIPPED = Path(__file__).parents[4] / "config/guardrails.yaml"
 SETTINGS = GuardrailSettings()
 PASS, FAIL = (Verdict.PASS, Reason.NONE), (Verdict.FAIL, Reason.NONE)
 

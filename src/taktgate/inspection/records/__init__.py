@@ -1,0 +1,1 @@
+"""What is kept of every part: its record, and the images that matter."""
