@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
-    "bench", "bootstrap", "build_images", "check", "conformance_table", "demo", "fuzz", "lock",
-    "offline_day", "plc_conformance", "replay_images", "test", "test_pythons",
+    "bench", "bootstrap", "build_images", "chaos", "check", "conformance_table", "demo", "fuzz",
+    "lock", "offline_day", "plc_conformance", "replay_images", "test", "test_pythons",
 )  # fmt: skip
 
 # A Python that makes a .venv as far as the bootstrap looks: each call is written to $CALLS.
@@ -41,6 +41,21 @@ printf 'npm %s\n' "$*" >>"$CALLS"
 exit "${NPM_EXIT:-0}"
 """
 
+# A system with root, apt-get and dpkg, whose packages are there once apt-get has installed them.
+FAKE_SYSTEM = {
+    "id": """#!/usr/bin/env bash
+printf '%s\\n' "${USER_ID:-0}"
+""",
+    "apt-get": """#!/usr/bin/env bash
+printf 'apt-get %s\\n' "$*" >>"$CALLS"
+[[ ${APT_EXIT:-0} == 0 && $* == *install* ]] && touch "$CALLS.installed"
+exit "${APT_EXIT:-0}"
+""",
+    "dpkg-query": """#!/usr/bin/env bash
+[[ -f $CALLS.installed ]] && printf 'installed\\n'
+""",
+}
+
 
 class Checkout:
     """A copy of what the bootstrap needs, with a fake Python on PATH."""
@@ -56,7 +71,9 @@ class Checkout:
         tools.mkdir()
         (tools / "python3.11").write_text(FAKE_PYTHON, encoding="utf-8")
         (tools / "npm").write_text(FAKE_NPM, encoding="utf-8")
-        for tool in ("python3.11", "npm"):
+        for tool, content in FAKE_SYSTEM.items():
+            (tools / tool).write_text(content, encoding="utf-8")
+        for tool in ("python3.11", "npm", *FAKE_SYSTEM):
             (tools / tool).chmod(0o755)
         judges = root / "tests/judges/node"
         judges.mkdir(parents=True)
@@ -91,7 +108,8 @@ def checkout(tmp_path: Path) -> Checkout:
 class TestBootstrap:
     def test_installs_by_hash_and_without_fetching_a_build_tool(self, checkout: Checkout) -> None:
         assert checkout.bootstrap()[0] == 0
-        installs = [call for call in checkout.calls() if " install " in call]
+        calls = [call for call in checkout.calls() if not call.startswith("apt-get ")]
+        installs = [call for call in calls if " install " in call]
         assert len(installs) == 4
         for call in installs[:-1]:
             assert "--require-hashes" in call
@@ -154,6 +172,36 @@ class TestBootstrap:
         os.utime(failure, (an_hour_ago, an_hour_ago))
         assert checkout.bootstrap() == (0, "")
         assert [call.split()[0] for call in checkout.calls()] == ["npm"]
+
+    def test_camera_packages_are_installed_once_and_nothing_they_recommend(
+        self, checkout: Checkout
+    ) -> None:
+        checkout.bootstrap()
+        update, install = [call for call in checkout.calls() if call.startswith("apt-get ")]
+        assert update.endswith(" update")
+        assert "--no-install-recommends libaravis-0.8-0 " in install
+        assert checkout.bootstrap(TAKTGATE_VENV=str(checkout.root / "another"))[0] == 0
+        assert not [call for call in checkout.calls() if call.startswith("apt-get ")]
+
+    @pytest.mark.parametrize("environment", [{"APT_EXIT": "1"}, {"USER_ID": "1000"}])
+    def test_camera_packages_that_cannot_be_had_are_left_out_for_an_hour(
+        self, checkout: Checkout, environment: dict[str, str]
+    ) -> None:
+        code, errors = checkout.bootstrap(**environment)
+        assert code == 0
+        assert "left out for an hour, with their tests: GigE Vision and RTSP" in errors
+        checkout.calls()
+        assert checkout.bootstrap() == (0, "")
+        assert checkout.calls() == []
+        an_hour_ago = time.time() - 3601
+        failure = checkout.root / ".venv/taktgate-camera-packages-failed"
+        os.utime(failure, (an_hour_ago, an_hour_ago))
+        checkout.bootstrap()
+        assert any(call.startswith("apt-get ") for call in checkout.calls())
+
+    def test_the_system_is_left_alone_when_asked(self, checkout: Checkout) -> None:
+        checkout.bootstrap(TAKTGATE_SYSTEM_PACKAGES="0")
+        assert not [call for call in checkout.calls() if call.startswith("apt-get ")]
 
     def test_judges_are_installed_once_for_all_pythons(self, checkout: Checkout) -> None:
         checkout.bootstrap()
@@ -234,6 +282,43 @@ def test_check_runs_everything_and_names_what_failed(
     assert done.returncode == 1
     assert len(re.findall(r"^== [a-z]+ \(", done.stdout, re.M)) == 4, "all four ran"
     assert f"== FAILED: {headline}" in done.stdout
+
+
+FAKE_PYTEST = """#!/bin/sh
+echo "$*" >>calls
+case "$*" in *"$FAILS") exit 3 ;; esac
+"""
+
+
+def run_tests(root: Path, *arguments: str, fails: str = "nothing") -> tuple[int, list[str]]:
+    """Run scripts/test with a pytest that fails on *fails*; return its code and pytest's calls."""
+    (root / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/test", root / "scripts")
+    (root / ".venv/bin").mkdir(parents=True)
+    for name, text in (("scripts/bootstrap", "#!/bin/sh\n"), (".venv/bin/python", FAKE_PYTEST)):
+        (root / name).write_text(text, encoding="utf-8")
+        (root / name).chmod(0o755)
+    script = [str(root / "scripts/test"), *arguments]
+    code = subprocess.run(script, env={**os.environ, "FAILS": fails}, check=False).returncode
+    return code, (root / "calls").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("fails", "code"), [("nothing", 0), (" tests/e2e", 3), ("--ignore=tests/e2e", 3)]
+)
+def test_all_tests_are_whole_lines_and_the_rest_and_either_may_fail(
+    tmp_path: Path, fails: str, code: int
+) -> None:
+    ended, calls = run_tests(tmp_path, fails=fails)
+    assert ended == code
+    assert sorted(calls) == [
+        "-m pytest --ignore=tests/e2e",
+        "-m pytest -p no:cacheprovider tests/e2e",
+    ]
+
+
+def test_tests_that_are_named_run_alone(tmp_path: Path) -> None:
+    assert run_tests(tmp_path, "-k", "line", fails="line") == (3, ["-m pytest -k line"])
 
 
 def test_ci_runs_the_same_commands_as_people() -> None:

@@ -11,7 +11,7 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from taktgate.contracts.outcome import Lane
 
@@ -82,6 +82,16 @@ class LaneInbox:
         """Stop receiving and remove the path."""
         self._socket.close()
         self._path.unlink(missing_ok=True)
+
+
+class Outlet(Protocol):
+    """A lane to somebody who may be absent."""
+
+    lost: int
+
+    def send(self, kind: str, payload: bytes) -> bool:
+        """Return False when it was lost."""
+        ...
 
 
 class LaneSender:

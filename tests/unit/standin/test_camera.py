@@ -304,3 +304,19 @@ def test_an_address_in_use_ends_the_start_with_its_rule(tmp_path: Path) -> None:
                 await process.start()
 
     run(scenario)
+
+
+def test_an_image_that_comes_twice_in_a_row_has_noise_of_its_own_like_a_live_sensors() -> None:
+    async def shoot() -> list[bytes]:
+        roll = Roll(Plates(8, 6), iter([7, 7, 7, 8]))
+        filling = asyncio.create_task(roll.fill())
+        taken = [(await roll.next()).pixels for _ in range(4)]
+        await filling
+        return taken
+
+    taken = asyncio.run(shoot())
+
+    assert len(set(taken)) == 4
+    for pixels, plain in zip(taken, (7, 7, 7, 8), strict=True):
+        assert np.abs(np.frombuffer(pixels, np.uint8).astype(int) - plain).max() <= 1
+    assert set(taken[0]) == {7}

@@ -13,6 +13,8 @@ SLOT_BYTES: Final = 4 * 1024 * 1024
 """The largest frame. Pages that no frame touches cost no memory."""
 SLOTS: Final = 12
 """One being filled, two waiting for their trigger, four queued, one in flight per runner, spare."""
+TOUCHED_BYTES: Final = 1024 * 1024
+"""Of each slot, fetched by `touch`: a frame of 512x512 in colour takes 0.8 MB."""
 _F_SEAL_FUTURE_WRITE: Final = 0x0010  # Linux 5.1; not in Python's fcntl
 
 
@@ -65,6 +67,17 @@ class FrameRing:
         """Return the writable memory of *slot*."""
         start = slot * self.slot_bytes
         return self._view[start : start + self.slot_bytes]
+
+    def touch(self) -> None:
+        """Fetch the first pages of each slot now, not in the middle of the first parts.
+
+        A page costs some 0.5 us at its first touch: the first frame of each slot would be up to
+        0.2 ms later in memory. What a frame has beyond TOUCHED_BYTES is fetched when it comes.
+        """
+        for slot in range(self.slots):
+            start = slot * self.slot_bytes
+            for offset in range(0, min(TOUCHED_BYTES, self.slot_bytes), mmap.PAGESIZE):
+                self._view[start + offset] = 0
 
     def close(self) -> None:
         """Unmap and close."""
