@@ -6,7 +6,6 @@ be made wrong in the ways in which real models go wrong.
 
 import io
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,10 +30,10 @@ from taktgate.bundle.manifest import (
     digest_of,
 )
 from taktgate.bundle.signing import SigningKey
+from taktgate.standin import onnx_file as onnx
 
 SIZE = 64
 OPSET, IR = 17, 8
-_FLOAT, _UINT8 = 1, 2
 _SLOW_SIDE = 768
 
 
@@ -55,6 +54,15 @@ class Tiny:
     """Large multiplications in the way: some 10-20 ms each."""
     cut_bytes: int = 0
     """How much of the model file is missing."""
+    flipped_exponent: bool = False
+    """One bit of one weight: the file loads and runs as before, and scores wrongly."""
+    opset: int = 17
+    operator: str = "Sigmoid"
+    """What makes scores of logits."""
+    side: int = 64
+    """Width and height of the graph's input; the manifest says 64."""
+    are_outputs_swapped: bool = False
+    """Each output has the other one's name, and so its shape."""
     device_class: str = "cpu"
 
 
@@ -139,106 +147,76 @@ def _manifest(tiny: Tiny, files: dict[str, bytes], items: tuple[GoldenItem, ...]
 def _model(tiny: Tiny) -> bytes:
     gain = math.nan if tiny.weight_is_nan else tiny.gain / 255 / 3
     weights = np.full((3, tiny.classes), gain, np.float32)
+    if tiny.flipped_exponent:
+        weights.view(np.uint32)[0, 0] ^= 1 << 25  # 16 times as much
     bias = np.full((1, tiny.classes), -tiny.gain / 2, np.float32)
-    initializers = [_tensor("weights", weights), _tensor("bias", bias)]
+    initializers = [onnx.tensor("weights", weights), onnx.tensor("bias", bias)]
+    score, class_scores = tiny.score_output, "class_scores"
+    if tiny.are_outputs_swapped:
+        score, class_scores = class_scores, score
     nodes = [
-        _node("Cast", ["image"], ["pixels"], _int("to", _FLOAT)),
-        _node("GlobalAveragePool", ["pixels"], ["pooled"]),
-        _node("Flatten", ["pooled"], ["means"], _int("axis", 1)),
+        onnx.node("Cast", ["image"], ["pixels"], onnx.integer("to", onnx.FLOAT)),
+        onnx.node("GlobalAveragePool", ["pixels"], ["pooled"]),
+        onnx.node("Flatten", ["pooled"], ["means"], onnx.integer("axis", 1)),
     ]
     means = "means"
     if tiny.slow_steps:
         nodes += _slow(tiny.slow_steps)
         side = np.full((_SLOW_SIDE, _SLOW_SIDE), 1 / _SLOW_SIDE, np.float32)
-        initializers += [_tensor("big", side), _tensor("zero", np.zeros((1, 1), np.float32))]
+        initializers += [
+            onnx.tensor("big", side),
+            onnx.tensor("zero", np.zeros((1, 1), np.float32)),
+        ]
         means = "slow_means"
     nodes += [
-        _node("MatMul", [means, "weights"], ["product"]),
-        _node("Add", ["product", "bias"], ["logits"]),
-        _node("Sigmoid", ["logits"], ["class_scores"]),
-        _node(
+        onnx.node("MatMul", [means, "weights"], ["product"]),
+        onnx.node("Add", ["product", "bias"], ["logits"]),
+        onnx.node(tiny.operator, ["logits"], [class_scores]),
+        onnx.node(
             "ReduceMax",
-            ["class_scores"],
-            [tiny.score_output],
-            _ints("axes", [1]),
-            _int("keepdims", 1),
+            [class_scores],
+            [score],
+            onnx.integers("axes", [1]),
+            onnx.integer("keepdims", 1),
         ),
     ]
-    graph = b"".join(
-        [
-            *(_field(1, node) for node in nodes),
-            _field(2, b"tiny"),
-            *(_field(5, tensor) for tensor in initializers),
-            _field(11, _value("image", _UINT8, (1, 3, SIZE, SIZE))),
-            _field(12, _value(tiny.score_output, _FLOAT, (1, 1))),
-            _field(12, _value("class_scores", _FLOAT, (1, tiny.classes))),
-        ]
+    return onnx.model(
+        ir_version=IR,
+        opset=tiny.opset,
+        nodes=nodes,
+        initializers=initializers,
+        inputs=[onnx.value("image", onnx.UINT8, (1, 3, tiny.side, tiny.side))],
+        outputs=[
+            onnx.value(score, onnx.FLOAT, (1, 1)),
+            onnx.value(class_scores, onnx.FLOAT, (1, tiny.classes)),
+        ],
     )
-    return _varint_field(1, IR) + _field(7, graph) + _field(8, _varint_field(2, OPSET))
 
 
 def _slow(steps: int) -> list[bytes]:
     """Return nodes that cost time and change nothing."""
     nodes = [
-        _node("ReduceMax", ["means"], ["peak"], _ints("axes", [1]), _int("keepdims", 1)),
-        _node("Add", ["big", "peak"], ["slow0"]),
+        onnx.node(
+            "ReduceMax",
+            ["means"],
+            ["peak"],
+            onnx.integers("axes", [1]),
+            onnx.integer("keepdims", 1),
+        ),
+        onnx.node("Add", ["big", "peak"], ["slow0"]),
     ]
-    nodes += [_node("MatMul", [f"slow{step}", "big"], [f"slow{step + 1}"]) for step in range(steps)]
+    nodes += [
+        onnx.node("MatMul", [f"slow{step}", "big"], [f"slow{step + 1}"]) for step in range(steps)
+    ]
     return [
         *nodes,
-        _node("ReduceMax", [f"slow{steps}"], ["worn"], _ints("axes", [0, 1]), _int("keepdims", 1)),
-        _node("Mul", ["worn", "zero"], ["nothing"]),
-        _node("Add", ["means", "nothing"], ["slow_means"]),
+        onnx.node(
+            "ReduceMax",
+            [f"slow{steps}"],
+            ["worn"],
+            onnx.integers("axes", [0, 1]),
+            onnx.integer("keepdims", 1),
+        ),
+        onnx.node("Mul", ["worn", "zero"], ["nothing"]),
+        onnx.node("Add", ["means", "nothing"], ["slow_means"]),
     ]
-
-
-# Protocol buffers, as far as ONNX needs them (onnx.proto3).
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _varint_field(number: int, value: int) -> bytes:
-    return _varint(number << 3) + _varint(value)
-
-
-def _field(number: int, data: bytes) -> bytes:
-    return _varint(number << 3 | 2) + _varint(len(data)) + data
-
-
-def _node(kind: str, inputs: list[str], outputs: list[str], *attributes: bytes) -> bytes:
-    return b"".join(
-        [
-            *(_field(1, name.encode()) for name in inputs),
-            *(_field(2, name.encode()) for name in outputs),
-            _field(4, kind.encode()),
-            *(_field(5, attribute) for attribute in attributes),
-        ]
-    )
-
-
-def _int(name: str, value: int) -> bytes:
-    return _field(1, name.encode()) + _varint_field(3, value) + _varint_field(20, 2)
-
-
-def _ints(name: str, values: list[int]) -> bytes:
-    listed = b"".join(_varint_field(8, value) for value in values)
-    return _field(1, name.encode()) + listed + _varint_field(20, 7)
-
-
-def _tensor(name: str, array: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bytes:
-    dims = b"".join(_varint_field(1, dim) for dim in array.shape)
-    data = struct.pack(f"<{array.size}f", *array.ravel())
-    return dims + _varint_field(2, _FLOAT) + _field(8, name.encode()) + _field(9, data)
-
-
-def _value(name: str, element: int, shape: tuple[int, ...]) -> bytes:
-    dims = b"".join(_field(1, _varint_field(1, dim)) for dim in shape)
-    tensor = _varint_field(1, element) + _field(2, dims)
-    return _field(1, name.encode()) + _field(2, _field(1, tensor))

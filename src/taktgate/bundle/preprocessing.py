@@ -44,6 +44,9 @@ def preprocess(pixels: Pixels, spec: Preprocessing, *, out: Tensor | None = None
     planes = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     if spec.scale == "in_graph":
         tensor[0] = planes
+    elif pixels.ndim == 2:
+        np.multiply(pixels, np.float32(spec.scale), out=tensor[0, 0])
+        tensor[0, 1:] = tensor[0, 0]  # a copy costs a third of the multiplication
     else:
         np.multiply(planes, np.float32(spec.scale), out=tensor[0])
     return tensor

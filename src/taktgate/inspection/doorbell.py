@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from taktgate.inspection.gate.facts import ImageFacts
+from taktgate.inspection.image_facts import ImageFacts
 
 MAX_MESSAGE_BYTES: Final = 64 * 1024
 JOB: Final = b"J"
@@ -18,10 +18,17 @@ ANSWER: Final = b"A"
 ASSIGNMENT: Final = b"P"
 READY: Final = b"R"
 REFUSED: Final = b"X"
+AT_IDLE_PRIORITY: Final = "idle"
+"""Argument of a runner that is to step back before it imports, loads and probes."""
+PROBE: Final = b"G"
+"""Judge to runner: there is a gap, make one run of the probe."""
+PROBED: Final = b"D"
+"""Runner to judge: loaded and warm, and this many runs of the probe are still to be made."""
 
-_JOB: Final = struct.Struct("<cxHIQIIq")
+_JOB: Final = struct.Struct("<c?HIQIIq")
 _ANSWER: Final = struct.Struct("<cBHI?7xQqqqqd")
 _FACTS: Final = struct.Struct("<5dQ")
+_PROBED: Final = struct.Struct("<cxH")
 _DOUBLE_BYTES: Final = 8
 
 
@@ -52,6 +59,8 @@ class Job:
     channels: int
     decide_by_ns: int
     """An answer after this is of no use: the runner ends a run that goes on until then."""
+    is_shadow: bool = False
+    """No part waits for it: the runner works on it at idle priority."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +88,14 @@ class DoorbellError(ValueError):
 def pack_job(job: Job) -> bytes:
     """Return the bytes of *job*."""
     return _JOB.pack(
-        JOB, job.channels, job.slot, job.job_id, job.width, job.height, job.decide_by_ns
+        JOB,
+        job.is_shadow,
+        job.channels,
+        job.slot,
+        job.job_id,
+        job.width,
+        job.height,
+        job.decide_by_ns,
     )
 
 
@@ -91,7 +107,7 @@ def unpack_job(data: bytes) -> Job:
     """
     if len(data) != _JOB.size or data[:1] != JOB:
         raise DoorbellError(f"no job: {len(data)} bytes of kind {data[:1]!r}")
-    _, channels, slot, job_id, width, height, decide_by_ns = _JOB.unpack(data)
+    _, is_shadow, channels, slot, job_id, width, height, decide_by_ns = _JOB.unpack(data)
     return Job(
         job_id=job_id,
         slot=slot,
@@ -99,6 +115,7 @@ def unpack_job(data: bytes) -> Job:
         height=height,
         channels=channels,
         decide_by_ns=decide_by_ns,
+        is_shadow=is_shadow,
     )
 
 
@@ -147,6 +164,25 @@ def unpack_answer(data: bytes) -> Answer:
     )
 
 
+def pack_probed(runs_left: int) -> bytes:
+    """Return the bytes that ask for the next of *runs_left* runs of the probe."""
+    return _PROBED.pack(PROBED, runs_left)
+
+
+def unpack_probed(data: bytes) -> int:
+    """Return how many runs of the probe are still to be made, at least 1.
+
+    Raises:
+        DoorbellError: *data* says no such thing.
+    """
+    if len(data) != _PROBED.size or data[:1] != PROBED:
+        raise DoorbellError(f"no probe: {len(data)} bytes of kind {data[:1]!r}")
+    runs_left: int = _PROBED.unpack(data)[1]
+    if runs_left == 0:
+        raise DoorbellError("a probe without a run left is over: READY or REFUSED says so")
+    return runs_left
+
+
 def _pack_facts(facts: ImageFacts | None) -> bytes:
     if facts is None:
         return b""
@@ -174,16 +210,26 @@ def _unpack_facts(data: bytes) -> ImageFacts:
 
 
 def failed(
-    job_id: int, fault: RunFault, *, start_ns: int, end_ns: int, facts: ImageFacts | None = None
+    job_id: int,
+    fault: RunFault,
+    *,
+    start_ns: int,
+    end_ns: int,
+    arrived_ns: int | None = None,
+    gated_ns: int | None = None,
+    facts: ImageFacts | None = None,
 ) -> Answer:
-    """Return the answer to a job that gave no scores; its run, if any, lasted from start to end."""
+    """Return the answer to a job that gave no scores; its run, if any, lasted from start to end.
+
+    What is not known of the steps before the run is said to be its start.
+    """
     return Answer(
         job_id=job_id,
         fault=fault,
         score=math.nan,
         class_scores=(),
-        arrived_ns=start_ns,
-        gated_ns=start_ns,
+        arrived_ns=start_ns if arrived_ns is None else arrived_ns,
+        gated_ns=start_ns if gated_ns is None else gated_ns,
         start_ns=start_ns,
         end_ns=end_ns,
         facts=facts,

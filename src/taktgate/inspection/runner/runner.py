@@ -1,32 +1,34 @@
-"""A runner's work: check a bundle, load it, warm it up, prove it, then answer frame by frame."""
+"""A runner's work on one frame: measure it, prepare it, run the model in time, answer."""
 
 import math
 import mmap
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, cast
 
 import numpy as np
 
-from taktgate.bundle.compatibility import this_device
-from taktgate.bundle.errors import BundleError
-from taktgate.bundle.golden import GoldenImage, load_golden
 from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.preprocessing import FrameError, Pixels, preprocess
-from taktgate.bundle.signing import TrustedKeys
-from taktgate.bundle.verification import VerifiedBundle, verify_directory
-from taktgate.contracts.model import ModelRef
 from taktgate.edge.clock import monotonic_ns
-from taktgate.inspection.control import Assignment, Ready
+from taktgate.edge.settings import ImageGateSettings
+from taktgate.inspection.control import Ready
 from taktgate.inspection.doorbell import Answer, Job, RunFault, failed
-from taktgate.inspection.errors import ModelRefusedError, RunFailedError
+from taktgate.inspection.errors import RunFailedError, RunTerminatedError
 from taktgate.inspection.frames.ring import SLOT_BYTES
-from taktgate.inspection.judge.decision import ClassLine, Lines
-from taktgate.inspection.runner.fingerprint import runtime_fingerprint
-from taktgate.inspection.runner.onnx_session import RUNTIME_VERSION, OnnxSession, ProviderPolicy
+from taktgate.inspection.gate.measure import measure
+from taktgate.inspection.gate.rule import fault_of
+from taktgate.inspection.image_facts import ImageFacts
+from taktgate.inspection.runner.onnx_session import OnnxSession
+from taktgate.inspection.runner.watchdog import Watchdog
 
-WARM_UP_RUNS: Final = 2
-GOLDEN_SUBSET: Final = 10
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """A frame that was measured, and when."""
+
+    arrived_ns: int
+    gated_ns: int
+    pixels: Pixels
+    facts: ImageFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,129 +38,83 @@ class Runner:
     manifest: Manifest
     session: OnnxSession
     ready: Ready
+    image_gate: ImageGateSettings
+    watchdog: Watchdog
 
     def answer(self, job: Job, ring: mmap.mmap) -> Answer:
-        """Return the scores for the frame that *job* points to; never raises for a bad frame."""
+        """Return the scores for the frame that *job* points to; never raises for a bad frame.
+
+        It returns by the job's `decide_by_ns`, or as soon after it as the model's operator that is
+        under way then is through.
+        """
         arrived_ns = monotonic_ns()
+        if arrived_ns >= job.decide_by_ns:
+            return _without_run(job, RunFault.TERMINATED, arrived_ns)
         try:
-            preprocess(_pixels(job, ring), self.manifest.preprocessing, out=self.session.tensor)
+            pixels = _pixels(job, ring)
+            facts = measure(pixels)
         except FrameError:
-            return failed(
-                job.job_id, RunFault.BAD_FRAME, start_ns=arrived_ns, end_ns=monotonic_ns()
-            )
+            return _without_run(job, RunFault.BAD_FRAME, arrived_ns)
+        frame = _Frame(arrived_ns=arrived_ns, gated_ns=monotonic_ns(), pixels=pixels, facts=facts)
+        fault = fault_of(facts, self.image_gate)
+        if fault is not None:
+            return _failed(job, fault, frame, start_ns=frame.gated_ns)
+        return self._infer(job, frame)
+
+    def _infer(self, job: Job, frame: _Frame) -> Answer:
+        start_ns = frame.gated_ns
         try:
-            score, class_scores, start_ns, end_ns = self.session.run()
+            preprocess(frame.pixels, self.manifest.preprocessing, out=self.session.tensor)
+            start_ns = monotonic_ns()
+            score, class_scores, start_ns, end_ns = self._run_until(job.decide_by_ns)
+        except FrameError:
+            return _failed(job, RunFault.BAD_FRAME, frame, start_ns=start_ns)
+        except RunTerminatedError:
+            return _failed(job, RunFault.TERMINATED, frame, start_ns=start_ns)
         except RunFailedError:
-            return failed(
-                job.job_id, RunFault.RUN_FAILED, start_ns=arrived_ns, end_ns=monotonic_ns()
-            )
+            return _failed(job, RunFault.RUN_FAILED, frame, start_ns=start_ns)
         is_finite = all(map(math.isfinite, (score, *class_scores)))
         return Answer(
             job_id=job.job_id,
             fault=RunFault.NONE if is_finite else RunFault.NON_FINITE,
             score=score,
             class_scores=class_scores,
-            arrived_ns=arrived_ns,
-            gated_ns=arrived_ns,
+            arrived_ns=frame.arrived_ns,
+            gated_ns=frame.gated_ns,
             start_ns=start_ns,
             end_ns=end_ns,
-            facts=None,
+            facts=frame.facts,
         )
 
+    def _run_until(self, due_ns: int) -> tuple[float, tuple[float, ...], int, int]:
+        """Run; the watchdog ends it at *due_ns*, and the session is fit for the next run after.
 
-def load(assignment: Assignment) -> Runner:
-    """Return a runner for *assignment*, fit to judge.
-
-    Raises:
-        ModelRefusedError: the bundle must not judge here; `reason` and `message` say why.
-    """
-    try:
-        bundle = verify_directory(
-            Path(assignment.directory),
-            TrustedKeys.load(Path(assignment.trusted_keys)),
-            this_device(assignment.device_class, runtime_version=RUNTIME_VERSION),
-        )
-        if bundle.digest != assignment.digest:
-            raise ModelRefusedError(
-                "DIGEST", f"the slot holds {bundle.digest}, ordered was {assignment.digest}"
-            )
-        return _prepare(bundle, assignment)
-    except BundleError as error:
-        raise ModelRefusedError(error.reason, str(error)) from error
+        Raises:
+            RunTerminatedError: the watchdog ended it.
+            RunFailedError: the runtime failed.
+        """
+        self.watchdog.arm(due_ns)
+        try:
+            return self.session.run()
+        finally:
+            if self.watchdog.disarm():
+                self.session.renew()
 
 
-def _prepare(bundle: VerifiedBundle, assignment: Assignment) -> Runner:
-    manifest = bundle.manifest
-    session = OnnxSession(
-        str(bundle.model_path),
-        manifest,
-        threads=assignment.threads,
-        policy=cast(ProviderPolicy, assignment.provider),
+def _failed(job: Job, fault: RunFault, frame: _Frame, *, start_ns: int) -> Answer:
+    return failed(
+        job.job_id,
+        fault,
+        arrived_ns=frame.arrived_ns,
+        gated_ns=frame.gated_ns,
+        start_ns=start_ns,
+        end_ns=monotonic_ns(),
+        facts=frame.facts,
     )
-    fingerprint = runtime_fingerprint(runtime_version=RUNTIME_VERSION, provider=session.provider)
-    _warm_up(session)
-    images: tuple[GoldenImage, ...] = ()
-    if assignment.proven_fingerprint != fingerprint:
-        images = _subset(load_golden(bundle))
-    worst = max((_deviation(image, session, manifest) for image in images), default=0.0)
-    ready = Ready(
-        model=ModelRef(name=manifest.name, version=manifest.version, digest=bundle.digest),
-        lines=_lines(manifest),
-        provider=session.provider,
-        is_fallback=session.is_fallback,
-        fingerprint=fingerprint,
-        golden_images=len(images),
-        golden_worst=round(worst, 4),
-        has_full_priority=True,
-    )
-    return Runner(manifest=manifest, session=session, ready=ready)
 
 
-def _warm_up(session: OnnxSession) -> None:
-    """Run on a black frame: the first runs allocate, and a model that cannot run shows it here."""
-    session.tensor.fill(0)
-    try:
-        for _ in range(WARM_UP_RUNS):
-            session.run()
-    except RunFailedError as error:
-        raise ModelRefusedError("RUN", f"the first run failed: {error}"[:400]) from error
-
-
-def _subset(images: tuple[GoldenImage, ...]) -> tuple[GoldenImage, ...]:
-    """Return up to GOLDEN_SUBSET images, evenly spread, so that both kinds are among them."""
-    if len(images) <= GOLDEN_SUBSET:
-        return images
-    step = len(images) / GOLDEN_SUBSET
-    return tuple(images[int(index * step)] for index in range(GOLDEN_SUBSET))
-
-
-def _deviation(image: GoldenImage, session: OnnxSession, manifest: Manifest) -> float:
-    """Return how much of its tolerance *image* used up; refuse the model beyond 1."""
-    try:
-        preprocess(image.pixels, manifest.preprocessing, out=session.tensor)
-        score, class_scores, _, _ = session.run()
-    except (FrameError, RunFailedError) as error:
-        raise ModelRefusedError("GOLDEN", f"golden image {image.id}: {error}"[:400]) from error
-    if not all(map(math.isfinite, (score, *class_scores))):
-        raise ModelRefusedError("NON_FINITE", f"golden image {image.id}: the score is not finite")
-    deviation = abs(score - image.score)
-    if not deviation <= image.tolerance:
-        raise ModelRefusedError(
-            "GOLDEN",
-            f"golden image {image.id}: score {score:.4f}, must be {image.score:.4f} "
-            f"within {image.tolerance}",
-        )
-    return deviation / image.tolerance
-
-
-def _lines(manifest: Manifest) -> Lines:
-    return Lines(
-        classes=tuple(
-            ClassLine(name=each.name, threshold=each.threshold) for each in manifest.classes
-        ),
-        uncertain_low=manifest.uncertain_band.low,
-        uncertain_high=manifest.uncertain_band.high,
-    )
+def _without_run(job: Job, fault: RunFault, arrived_ns: int) -> Answer:
+    return failed(job.job_id, fault, start_ns=arrived_ns, end_ns=arrived_ns)
 
 
 def _pixels(job: Job, ring: mmap.mmap) -> Pixels:

@@ -1,0 +1,1 @@
+"""What the benches of the runner share: a session in a process of its own."""
