@@ -10,7 +10,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,7 @@ from taktgate.edge.lane import Datagram, LaneInbox, LaneSender
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus, Ready, RunnerState
 from taktgate.inspection.frames.frame_wire import FrameHeader, encode_header
+from taktgate.inspection.opinions import ShadowPair
 from taktgate.standin.imagesets.port import Split
 from taktgate.standin.imagesets.weld import WeldSeams
 
@@ -51,6 +52,9 @@ class Heard:
     copies: list[VerdictEnvelope] = field(default_factory=list)
     beats: list[Beat] = field(default_factory=list)
     events: list[JudgeEvent] = field(default_factory=list)
+    pairs: list[ShadowPair] = field(default_factory=list)
+    to_writer: set[str] = field(default_factory=set)
+    """Kinds of datagrams."""
     status: JudgeStatus | None = None
 
 
@@ -115,6 +119,8 @@ class JudgeStation:
         self.camera = Camera()
         self.heard = Heard()
         self.deadline_ms = deadline_ms
+        self.takt_s = window_ms / 1000 + 0.005
+        self._next_part_s = 0.0
         self.epoch, self._writer_id, self._sequence = 77, new_start_id(), 0
         self.trigger_id = 100
         self.lane = Lane.LOCAL
@@ -265,6 +271,12 @@ class JudgeStation:
         assert verdict is not None
         return verdict
 
+    def paced(self, pixels: Frame | None) -> VerdictEnvelope:
+        """Let one part come, a takt after the one before; return its verdict."""
+        self.wait(lambda: time.monotonic() >= self._next_part_s)
+        self._next_part_s = time.monotonic() + self.takt_s
+        return self.judged(pixels)
+
     def verdict(self, trigger_id: int) -> VerdictEnvelope | None:
         found = [each for each in self.heard.verdicts if each.trigger_id == trigger_id]
         assert len(found) <= 1, f"two verdicts for one part: {found}"
@@ -279,12 +291,16 @@ class JudgeStation:
 
     def _take(self, datagram: Datagram, *, is_for_writer: bool) -> None:
         heard, kind, payload = self.heard, datagram.kind, datagram.payload
+        if is_for_writer:
+            heard.to_writer.add(kind)
         if kind == control.KIND_VERDICT:
             (heard.verdicts if is_for_writer else heard.copies).append(open_envelope(payload))
         elif kind == control.KIND_BEAT and is_for_writer:
             heard.beats.append(decode(Beat, payload))
         elif kind == control.KIND_EVENT:
             heard.events.append(decode(JudgeEvent, payload))
+        elif kind == control.KIND_PAIR:
+            heard.pairs.append(decode(ShadowPair, payload))
         elif kind == control.KIND_STATUS:
             heard.status = decode(JudgeStatus, payload)
 
@@ -330,6 +346,18 @@ def judge_station(
         yield station
     finally:
         station.close()
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that *pid* has started and that are there, dead or alive."""
+    with suppress(FileNotFoundError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def offspring(pid: int) -> list[int]:
+    """Return its children, theirs, and so on."""
+    return [each for child in children(pid) for each in (child, *offspring(child))]
 
 
 def is_alive(pid: int) -> bool:

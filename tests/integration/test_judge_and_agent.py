@@ -71,6 +71,13 @@ class ModuleStation(JudgeStation):
         good = None if self.disk is None else self.disk.last_known_good
         return None if good is None else good.model
 
+    @property
+    def blocked(self) -> list[tuple[str, str]]:
+        """Return order and reason of what was sent back, as on disk."""
+        return (
+            [] if self.disk is None else [(each.order, each.reason) for each in self.disk.blocked]
+        )
+
     def pids(self, module: str) -> list[int]:
         """Return the processes of this station that run *module*."""
         found = []
@@ -87,9 +94,14 @@ class ModuleStation(JudgeStation):
 
 
 @contextmanager
-def module_station(folder: Path) -> Iterator[ModuleStation]:
-    station = ModuleStation(folder, window_ms=60)
+def module_station(
+    folder: Path, guardrails: str = "", *, window_ms: int = 60
+) -> Iterator[ModuleStation]:
+    """Give a station with *guardrails*, or with those that a plant begins with."""
+    station = ModuleStation(folder, window_ms=window_ms)
     shutil.copy(ROOT / "config/guardrails.yaml", folder / "config/guardrails.yaml")
+    if guardrails:
+        (folder / "config/guardrails.yaml").write_text(guardrails)
     try:
         yield station
     finally:
@@ -97,7 +109,7 @@ def module_station(folder: Path) -> Iterator[ModuleStation]:
 
 
 def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Path) -> None:
-    with module_station(tmp_path) as station:
+    with module_station(tmp_path, "shadow_parts: 0\n") as station:
         good = station.install_tiny(Tiny(version="1.0.0"), "a")
         eager = station.install_tiny(Tiny(version="2.0.0", gain=-8.0), "b")
         station.announce(good, "a", "o1")
@@ -131,6 +143,68 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         assert len(pids) >= 3
         station.close()
         assert not [pid for pid in pids if is_alive(pid)]
+
+
+def test_a_candidate_that_disagrees_in_the_shadow_is_blocked_before_it_judges_a_part(
+    tmp_path: Path,
+) -> None:
+    with module_station(tmp_path) as station:
+        good = station.install_tiny(Tiny(version="1.0.0"), "a")
+        contrary = station.install_tiny(Tiny(version="2.0.0", gain=-8.0), "b")
+        station.announce(good, "a", "o1")
+        station.start_module()
+        station.wait(lambda: station.is_ready and station.good == good, limit_s=25)
+
+        station.announce(contrary, "b", "o2")
+        parts = 0
+        while not station.blocked and parts < 400:
+            parts += 1
+            assert station.paced(flat(0)).verdict is Verdict.PASS
+        assert station.blocked == [("o2", "ESCAPE_OR_DISAGREEMENT")]
+        assert station.disk is not None
+        assert station.disk.blocked[0].figures["livePassShadowFail"] >= 2
+        assert {each.model for each in station.heard.verdicts} == {good}
+
+
+TRIAL_PARTS = 10
+SHORT = f"""
+shadow_parts: 0
+trial_parts: {TRIAL_PARTS}
+cool_down_parts: 0
+latency: {{budget_ms: 10000}}
+inference_failure: {{consecutive: 100}}
+over_reject: {{min_parts: 50, min_baseline_parts: 10}}
+escape_or_disagreement: {{min_parts: 50}}
+"""
+
+
+def test_a_confirmed_model_that_breaches_goes_back_within_two_parts_at_30_frames_a_second(
+    tmp_path: Path,
+) -> None:
+    with module_station(tmp_path, SHORT, window_ms=28) as station:
+        assert station.takt_s <= 1 / 30
+        good = station.install_tiny(Tiny(version="1.0.0"), "a")
+        later = station.install_tiny(Tiny(version="2.0.0", gain=9.0), "b")
+        station.announce(good, "a", "o1")
+        station.start_module()
+        station.wait(lambda: station.is_ready and station.good == good, limit_s=25)
+        for number in range(40):
+            station.paced(flat(255 if number % 2 else 0))
+
+        station.announce(later, "b", "o2")
+        station.wait(lambda: station.heard.beats[-1].model == later, limit_s=25)
+        while station.good != later:
+            station.paced(flat(255 if station.trigger_id % 2 else 0))
+        while station.heard.verdicts[-1].model == later and station.trigger_id < 500:
+            station.paced(flat(255))
+
+        assert station.blocked == [("o2", "OVER_REJECT")]
+        assert station.disk is not None
+        assert station.good == good
+        judged = [each.model for each in station.heard.verdicts if each.score is not None]
+        until_decision = TRIAL_PARTS + station.disk.blocked[0].figures["parts"]
+        assert 0 <= judged.count(later) - until_decision <= 2
+        assert station.paced(flat(0)).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(

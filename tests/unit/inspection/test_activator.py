@@ -1,220 +1,25 @@
 """The activator against a judge that does what it is told, and sometimes forgets."""
 
-from dataclasses import dataclass, field, replace
-
 import pytest
-
-from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.activation import Activation, Rollback, SlotRef
-from taktgate.contracts.model import ModelRef
-from taktgate.contracts.staged import ActivationPolicy, StagedModel
-from taktgate.contracts.twins import InspectionPhase
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
-from taktgate.edge.clock import SECOND
-from taktgate.inspection.agent.activation import Phase
-from taktgate.inspection.agent.activator import Activator, Surroundings
-from taktgate.inspection.agent.hands import Command
-from taktgate.inspection.agent.report import report_of
-from taktgate.inspection.control import (
-    JudgeStatus,
-    Load,
-    LoadedModel,
-    Proof,
-    Ready,
-    Refused,
-    RunnerState,
-    Swap,
+from tests.unit.inspection.models_of_a_station import (
+    FORGOTTEN,
+    SETTINGS,
+    Station,
+    commissioned,
+    model,
+    notice,
+    on_trial,
+    phase_of,
+    put_live,
+    slot,
 )
-from taktgate.inspection.guardrails.trial import GuardrailSettings
-from taktgate.inspection.judge.decision import Lines
 
-SETTINGS = GuardrailSettings()
-FORGOTTEN = Activation(contract=CONTRACT_VERSION, generation=0, has_forgotten=True)
-NO_LINES = Lines(classes=(), uncertain_low=0.5, uncertain_high=0.5)
-
-
-def model(letter: str) -> ModelRef:
-    return ModelRef(name="weld", version=f"1.{letter}", digest="sha256:" + letter * 64)
-
-
-def ready(digest: str) -> Ready:
-    return Ready(
-        model=model(digest[-1]),
-        lines=NO_LINES,
-        provider="CPUExecutionProvider",
-        is_fallback=False,
-        fingerprint="f",
-        golden_images=10,
-        golden_worst=0.0,
-        has_full_priority=True,
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class Station:
-    """Disk, judge and clock of a station; the disk is all that a restart keeps."""
-
-    disk: Activation = field(
-        default_factory=lambda: Activation(contract=CONTRACT_VERSION, generation=0)
-    )
-    proof: Proof | None = None
-    disk_is_full: bool = False
-    loaded: dict[str, RunnerState] = field(default_factory=dict)
-    is_deaf_to_swaps: bool = False
-    refusing: set[str] = field(default_factory=set)
-    live: str | None = None
-    is_enabled: bool | None = True
-    is_ready: bool = True
-    reason: str = ""
-    deaths: dict[str, int] = field(default_factory=dict)
-    now_ns: int = 0
-    audits: list[Rollback] = field(default_factory=list)
-    commands: list[Command] = field(default_factory=list)
-    swaps_on_disk: list[tuple[str, Activation]] = field(default_factory=list)
-    """What the disk said when each swap was asked for."""
-    next_trigger: int = 0
-
-    def write(self, activation: Activation) -> None:
-        if self.disk_is_full:
-            raise OSError(28, "No space left on device")
-        assert activation.generation > self.disk.generation
-        self.disk = activation
-
-    def write_proof(self, proof: Proof) -> None:
-        self.proof = proof
-
-    def agent(self) -> Activator:
-        return Activator(
-            self.disk,
-            SETTINGS,
-            Surroundings(
-                memory=self,
-                command=self.obey,
-                audit=self.audits.append,
-                clock=lambda: self.now_ns,
-                wall_clock=lambda: "2026-01-01T00:00:00Z",
-            ),
-        )
-
-    def obey(self, command: Command) -> None:
-        self.commands.append(command)
-        if isinstance(command, Load):
-            state = RunnerState.READY
-            if command.digest in self.refusing:
-                state = RunnerState.REFUSED
-            self.loaded[command.digest] = state
-        elif isinstance(command, Swap):
-            if self.loaded.get(command.digest) is RunnerState.READY and not self.is_deaf_to_swaps:
-                self.live = command.digest
-                self.swaps_on_disk.append((command.digest, self.disk))
-        elif command.digest != self.live or command.even_if_live:
-            self.loaded.pop(command.digest, None)
-            self.live = None if command.digest == self.live else self.live
-
-    def restart_judge(self) -> None:
-        good = self.disk.last_known_good
-        self.live = None if good is None else good.model.digest
-        self.loaded = {} if good is None else {good.model.digest: RunnerState.READY}
-
-    def status(self) -> JudgeStatus:
-        models = tuple(
-            LoadedModel(
-                digest=digest,
-                slot=f"slot-{digest[-1]}",
-                state=state,
-                deaths=self.deaths.get(digest, 0),
-                ready=ready(digest) if state is RunnerState.READY else None,
-                refused=Refused(reason="GOLDEN", message="score 0.9, must be 0.1")
-                if state is RunnerState.REFUSED
-                else None,
-            )
-            for digest, state in self.loaded.items()
-        )
-        return JudgeStatus(
-            judge_start_id="j",
-            live=self.live,
-            models=models,
-            is_ready=self.is_ready,
-            reason=self.reason,
-            is_enabled=self.is_enabled,
-            counters={},
-        )
-
-    def settle(self, agent: Activator, rounds: int = 8) -> None:
-        for _ in range(rounds):
-            agent.judge_status(self.status())
-            agent.tick()
-
-    def part(
-        self, agent: Activator, verdict: Verdict = Verdict.PASS, reason: Reason = Reason.NONE
-    ) -> None:
-        """Let the live model judge one part."""
-        assert self.live is not None
-        self.next_trigger += 1
-        agent.verdict(
-            VerdictEnvelope(
-                contract=CONTRACT_VERSION,
-                station="VIS01",
-                kernel_boot_id="k",
-                judge_start_id="j",
-                plc_epoch=1,
-                sequence=self.next_trigger,
-                trigger_id=self.next_trigger,
-                verdict=verdict,
-                reason=reason,
-                score=0.5,
-                model=model(self.live[-1]),
-                trigger_ns=1,
-                decided_ns=2,
-                deadline_ns=3,
-            )
-        )
-
-
-def notice(letter: str, order: str, **changes: str) -> StagedModel:
-    policy = ActivationPolicy(changes.get("activation", "immediate"))
-    return StagedModel(
-        contract=changes.get("contract", CONTRACT_VERSION),
-        model=model(letter),
-        order=order,
-        slot=f"slot-{letter}",
-        activation=policy,
-    )
-
-
-def commissioned() -> tuple[Station, Activator]:
-    station = Station()
-    agent = station.agent()
-    station.settle(agent)
-    agent.staged(notice("a", "o1"))
-    station.settle(agent)
-    return station, agent
-
-
-def on_trial() -> tuple[Station, Activator]:
-    station, agent = commissioned()
-    for _ in range(30):
-        station.part(agent)
-    agent.staged(notice("b", "o2"))
-    station.settle(agent)
-    assert phase_of(agent) is Phase.TRIAL
-    assert station.live == model("b").digest
-    return station, agent
-
-
-def put_live(station: Station, letter: str) -> None:
-    """Have *letter* judge, whoever asked for it."""
-    station.loaded[model(letter).digest] = RunnerState.READY
-    station.live = model(letter).digest
-
-
-def slot(letter: str, order: str) -> SlotRef:
-    return SlotRef(model=model(letter), order=order, slot=f"slot-{letter}")
-
-
-def phase_of(agent: Activator) -> Phase:
-    """Return the phase; a call, since mypy would hold an attribute to be unchanged."""
-    return agent.phase
+from taktgate.contracts.twins import InspectionPhase
+from taktgate.contracts.verdict import Reason, Verdict
+from taktgate.edge.clock import SECOND
+from taktgate.inspection.agent.phases import Phase
+from taktgate.inspection.agent.report import report_of
+from taktgate.inspection.control import Load, Proof, RunnerState, Swap
 
 
 def test_the_first_model_is_confirmed_once_it_judges() -> None:
@@ -244,7 +49,8 @@ def test_the_trial_is_durable_before_the_swap_and_confirmed_after_its_parts() ->
 
     assert station.disk.last_known_good == slot("b", "o2")
     assert station.disk.trial is None
-    assert set(station.loaded) == {model("b").digest}, "the old runner is let go"
+    assert station.disk.previous_good == slot("a", "o1")
+    assert set(station.loaded) == {model("a").digest, model("b").digest}, "the way back is warm"
     assert station.disk.baseline.parts == SETTINGS.trial_parts
 
 
@@ -452,7 +258,8 @@ def test_a_gentler_policy_waits_until_the_line_is_disabled() -> None:
     station, agent = commissioned()
     agent.staged(notice("b", "o2", activation="changeover"))
     station.settle(agent)
-    assert phase_of(agent) is Phase.IDLE
+    assert phase_of(agent) is Phase.WAITING, "loaded beside the line, no more"
+    assert station.live == model("a").digest
     assert agent.error is not None
     assert agent.error.reason == "WAITING"
 
@@ -583,7 +390,7 @@ def test_a_gentle_policy_waits_while_nobody_knows_whether_the_line_runs(policy: 
     station.is_enabled = None
     agent.staged(notice("b", "o2", activation=policy))
     station.settle(agent)
-    assert phase_of(agent) is Phase.IDLE
+    assert phase_of(agent) is Phase.WAITING
 
     station.is_enabled = False
     agent.judge_status(station.status())
@@ -593,12 +400,9 @@ def test_a_gentle_policy_waits_while_nobody_knows_whether_the_line_runs(policy: 
 
 def test_a_gentle_policy_is_asked_again_before_trial_and_swap() -> None:
     station, agent = commissioned()
-    station.is_enabled = False
-    station.settle(agent)
     agent.staged(notice("b", "o2", activation="changeover"))
-    station.is_enabled = True
     station.settle(agent)
-    assert phase_of(agent) is Phase.LOADING
+    assert phase_of(agent) is Phase.WAITING
     assert station.disk.trial is None, "loaded beside the line, no more"
 
     station.is_enabled, station.is_deaf_to_swaps = False, True
@@ -633,10 +437,7 @@ def test_the_policy_holds_for_a_second_attempt_after_a_restart() -> None:
 
 def test_a_candidate_that_waits_for_its_policy_gives_way_to_a_newer_order() -> None:
     station, agent = commissioned()
-    station.is_enabled = False
-    station.settle(agent)
     agent.staged(notice("b", "o2", activation="changeover"))
-    station.is_enabled = True
     station.settle(agent)
     agent.staged(notice("c", "o3"))
     station.settle(agent)
@@ -716,12 +517,9 @@ def test_a_station_that_forgot_its_models_confirms_none_without_a_trial() -> Non
 
 def test_a_candidate_that_was_just_dropped_is_loaded_anew_and_loses_no_attempt() -> None:
     station, agent = commissioned()
-    agent.staged(replace(notice("b", "o2"), activation=ActivationPolicy.CHANGEOVER))
-    station.is_enabled = False
-    agent.judge_status(station.status())
-    station.is_enabled = True
+    agent.staged(notice("b", "o2", activation="changeover"))
     station.settle(agent)
-    assert phase_of(agent) is Phase.LOADING
+    assert phase_of(agent) is Phase.WAITING
     station.commands.clear()
     agent.staged(notice("b", "o3"))
     agent.judge_status(station.status())

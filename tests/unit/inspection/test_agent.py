@@ -31,18 +31,21 @@ from taktgate.inspection import control
 from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.agent import Agent, Links
 from taktgate.inspection.agent.faults import Source
-from taktgate.inspection.agent.hands import Command
+from taktgate.inspection.agent.judge_commands import Command
 from taktgate.inspection.agent.report import patch_from
 from taktgate.inspection.control import (
+    FrameNote,
     JudgeEvent,
     JudgeStatus,
     LoadedModel,
+    PartNote,
     Proof,
     Ready,
     RunnerState,
 )
-from taktgate.inspection.guardrails.trial import GuardrailSettings
-from taktgate.inspection.judge.decision import Lines
+from taktgate.inspection.decision.rule import Lines
+from taktgate.inspection.guardrails.settings import DriftSettings, GuardrailSettings
+from taktgate.inspection.image_facts import ImageFacts
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)
 LINE, STAGED = str(routes.LINE.input), str(routes.STAGED.input)
@@ -53,6 +56,26 @@ NOTICE = StagedModel(
     slot="slot-a",
     activation=ActivationPolicy.IMMEDIATE,
 )
+
+
+@dataclass(slots=True, kw_only=True)
+class Records:
+    """Takes note of what the agent hands over for the part records."""
+
+    verdicts: list[tuple[int, int | None]] = field(default_factory=list)
+    notes: list[PartNote] = field(default_factory=list)
+
+    def verdict(self, envelope: VerdictEnvelope, edgehub_ns: int | None) -> None:
+        self.verdicts.append((envelope.sequence, edgehub_ns))
+
+    def note(self, note: PartNote) -> None:
+        self.notes.append(note)
+
+    def tick(self) -> None:
+        pass
+
+    def counters(self) -> Mapping[str, int]:
+        return {}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,6 +90,8 @@ class World:
     now_ns: int = 0
     is_full: bool = False
     counters: HubCounters = field(default_factory=HubCounters)
+    records: "Records" = field(default_factory=lambda: Records())
+    alarms: list[TypedError] = field(default_factory=list)
 
     def reported(self, name: str) -> object:
         """Return reported property *name* as the hub holds it after all patches."""
@@ -137,18 +162,24 @@ def world() -> World:
     return World()
 
 
+GUARDRAILS = GuardrailSettings(drift=DriftSettings(learn_parts=100))
+
+
 def agent_in(world: World, folder: Path, **lanes: bool) -> Agent:
     surroundings = Surroundings(
         memory=world,
         command=world.commands.append,
+        alarm=world.alarms.append,
         audit=lambda rollback: None,
         clock=lambda: world.now_ns,
         wall_clock=lambda: "",
     )
     empty = Activation(contract=CONTRACT_VERSION, generation=0)
     return Agent(
-        Activator(empty, GuardrailSettings(), surroundings),
-        links=Links(hub=world, judge=JudgeLane(lines=world.lines), figures=world),
+        Activator(empty, GUARDRAILS, surroundings),
+        links=Links(
+            hub=world, judge=JudgeLane(lines=world.lines), figures=world, records=world.records
+        ),
         lanes=LaneSettings(**lanes),
         announced=folder / "announced.json",
         clock=lambda: world.now_ns,
@@ -359,6 +390,25 @@ def test_a_judge_that_falls_silent_is_reported_and_the_fault_goes_with_its_retur
     assert world.reported("lastError") is None
 
 
+def test_a_judge_without_real_time_rights_is_reported_and_nothing_is_said_of_a_silent_one(
+    world: World, tmp_path: Path
+) -> None:
+    agent = agent_in(world, tmp_path)
+    for rights, is_complete in (
+        ({"scheduling": True, "memory": False}, False),
+        ({"scheduling": True, "memory": True}, True),
+    ):
+        agent.handle(datagram(control.KIND_STATUS, replace(STATUS, rights=rights)))
+        world.now_ns += SECOND
+        agent.tick()
+        assert world.reported("rights") == rights
+        assert world.reported("realtime") is is_complete
+
+    world.now_ns += 4 * SECOND
+    agent.tick()
+    assert world.reported("realtime") is False
+
+
 def test_a_desired_property_is_refused_by_name(world: World, tmp_path: Path) -> None:
     agent = agent_in(world, tmp_path)
     agent.handle(DesiredTwin(document={"threshold": 0.9, "$version": 3}, version=3))
@@ -404,3 +454,26 @@ def test_a_patch_turns_what_was_reported_into_what_is(
     before: dict[str, object], after: dict[str, object], patch: dict[str, object]
 ) -> None:
     assert patch_from(before, after) == patch
+
+
+def note_of(number: int, *, mean: float) -> PartNote:
+    facts = ImageFacts(
+        mean=mean + number % 3,
+        contrast=20.0 + number % 2,
+        sharpness=50.0 + number % 5,
+        dark_share=0.0,
+        saturated_share=0.0,
+        fingerprint=number,
+    )
+    frame = FrameNote(frame_id=number, width=8, height=8, channels=1, facts=facts)
+    return PartNote(judge_start_id="j", sequence=number + 1, sent_ns=number, frame=frame)
+
+
+def test_a_line_whose_images_grow_darker_raises_an_alarm(world: World, tmp_path: Path) -> None:
+    agent = agent_in(world, tmp_path)
+    for number in range(300):
+        mean = 100.0 if number < 200 else 60.0
+        agent.handle(datagram(control.KIND_PART, note_of(number, mean=mean)))
+
+    assert [alarm.reason for alarm in world.alarms] == ["RESOURCE_OR_DRIFT"]
+    assert "images grow darker" in world.alarms[0].message

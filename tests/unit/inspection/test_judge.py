@@ -1,172 +1,38 @@
 """The judge as a pure machine: one verdict a part, none after close, one model a part."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+from tests.unit.inspection.judge_bench import (
+    DEADLINE_MS,
+    LINES,
+    RESERVE_MS,
+    WINDOW_MS,
+    Bench,
+    bench_with_model,
+    model,
+    ready,
+)
 
-from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.line import LineState
-from taktgate.contracts.model import ModelRef
-from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
+from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.clock import MILLISECOND
-from taktgate.inspection.control import Ready
-from taktgate.inspection.doorbell import Answer, RunFault, failed
-from taktgate.inspection.frames.camera import Frame
-from taktgate.inspection.judge.decision import ClassLine, Lines
-from taktgate.inspection.judge.parts import Identity, Timing
-from taktgate.inspection.judge.rules import (
-    HANG_GRACE_NS,
-    MAX_SKIPPED,
-    Action,
-    Dispatch,
-    Done,
-    Judge,
-    Kill,
-    Publish,
-    Release,
-)
-
-DEADLINE_MS, RESERVE_MS, WINDOW_MS = 150, 50, 120
-IDENTITY = Identity(station="VIS01", kernel_boot_id="boot", judge_start_id="start")
-LINES = Lines(
-    classes=(ClassLine(name="pore", threshold=0.5),), uncertain_low=0.45, uncertain_high=0.55
-)
-
-
-def model(letter: str) -> ModelRef:
-    return ModelRef(name="weld", version=f"1.{letter}", digest="sha256:" + letter * 64)
-
-
-def ready(letter: str) -> Ready:
-    return Ready(
-        model=model(letter),
-        lines=LINES,
-        provider="CPUExecutionProvider",
-        is_fallback=False,
-        fingerprint="f",
-        golden_images=0,
-        golden_worst=0.0,
-        has_full_priority=True,
-    )
-
-
-@dataclass(slots=True, kw_only=True)
-class Bench:
-    """A judge, a clock and a ledger of what it did."""
-
-    judge: Judge = field(
-        default_factory=lambda: Judge(
-            IDENTITY,
-            Timing(
-                decision_reserve_ns=RESERVE_MS * MILLISECOND,
-                frame_window_ns=WINDOW_MS * MILLISECOND,
-            ),
-        )
-    )
-    now_ms: float = 1000.0
-    epoch: int = 1
-    trigger_id: int = 10
-    frame_id: int = 0
-    next_slot: int = 0
-    taken: set[int] = field(default_factory=set)
-    verdicts: list[VerdictEnvelope] = field(default_factory=list)
-    in_flight: dict[int, Dispatch] = field(default_factory=dict)
-    killed: set[int] = field(default_factory=set)
-
-    @property
-    def now_ns(self) -> int:
-        return int(self.now_ms * MILLISECOND)
-
-    def do(self, actions: list[Action]) -> None:
-        for action in actions:
-            if isinstance(action, Publish):
-                self.verdicts.append(action.envelope)
-            elif isinstance(action, Release | Done):
-                self.taken.remove(action.slot)
-            elif isinstance(action, Dispatch):
-                assert action.runner not in self.in_flight, "two frames for one runner"
-                self.in_flight[action.runner] = action
-            elif isinstance(action, Kill):
-                self.killed.add(action.runner)
-
-    def run(self, ms: float) -> None:
-        """Let time pass, calling `tick` when the judge wants it."""
-        end_ns = int((self.now_ms + ms) * MILLISECOND)
-        while (wake_ns := self.judge.wake_ns()) is not None and wake_ns <= end_ns:
-            self.do(self.judge.tick(max(self.now_ns, wake_ns)))
-            woken_ns = self.judge.wake_ns()
-            assert woken_ns is None or woken_ns > wake_ns, "the loop would spin"
-        self.now_ms = end_ns / MILLISECOND
-        self.do(self.judge.tick(end_ns))
-
-    def line(self, *, is_edge: bool, jump: int = 0, enable: bool = True) -> None:
-        self.trigger_id += jump
-        state = LineState(
-            contract=CONTRACT_VERSION,
-            station="VIS01",
-            kernel_boot_id="boot",
-            writer_start_id="w",
-            plc_epoch=self.epoch,
-            sequence=1,
-            trigger_id=self.trigger_id,
-            is_edge=is_edge,
-            deadline_ms=DEADLINE_MS,
-            enable=enable,
-            observed_after_ns=self.now_ns - 10 * MILLISECOND,
-            observed_ns=self.now_ns,
-        )
-        self.do(self.judge.line(state, self.now_ns))
-
-    def frame(self) -> None:
-        self.frame_id += 1
-        self.next_slot += 1
-        self.taken.add(self.next_slot)
-        frame = Frame(
-            frame_id=self.frame_id,
-            exposure_ns=self.now_ns,
-            received_ns=self.now_ns,
-            width=8,
-            height=8,
-            channels=1,
-            slot=self.next_slot,
-        )
-        self.do(self.judge.frame(frame, self.now_ns))
-
-    def answer(self, runner: int = 1, score: float = 0.1) -> None:
-        job = self.in_flight.pop(runner).job
-        answer = Answer(
-            job_id=job.job_id,
-            fault=RunFault.NONE,
-            score=score,
-            class_scores=(score,),
-            arrived_ns=self.now_ns,
-            gated_ns=self.now_ns,
-            start_ns=self.now_ns,
-            end_ns=self.now_ns,
-            facts=None,
-        )
-        self.do(self.judge.answer(runner, answer, self.now_ns))
-
-    def part(self) -> None:
-        self.line(is_edge=True, jump=1)
-        self.now_ms += 1
-        self.frame()
-
-    @property
-    def last(self) -> tuple[int, Verdict, Reason]:
-        envelope = self.verdicts[-1]
-        return envelope.trigger_id, envelope.verdict, envelope.reason
-
-
-def bench_with_model() -> Bench:
-    bench = Bench()
-    bench.judge.runner_ready(1, ready("a"), bench.now_ns)
-    bench.judge.swap(model("a").digest, bench.now_ns)
-    bench.line(is_edge=False)
-    return bench
+from taktgate.inspection.doorbell import RunFault, failed
+from taktgate.inspection.judge.admission import MIN_RUNS
+from taktgate.inspection.judge.breaker import FIRST_PAUSE_NS
+from taktgate.inspection.judge.correlation.choosing import Strategy
+from taktgate.inspection.judge.parts import Policy
+from taktgate.inspection.judge.ready_runners import HANG_GRACE_NS, STANDBY_GRACE_NS
+from taktgate.inspection.judge.rules import MAX_SKIPPED
 
 
 def test_a_part_in_time_gets_its_models_verdict() -> None:
@@ -212,6 +78,47 @@ def test_an_answer_at_the_deadline_is_late_even_if_no_tick_came_before_it() -> N
     bench.answer()
 
     assert bench.last[2] is Reason.TIMEOUT
+
+
+def test_an_answer_to_another_frame_than_the_runner_has_decides_nothing() -> None:
+    bench = bench_with_model()
+    bench.part()
+    stray = failed(99, RunFault.NONE, start_ns=bench.now_ns, end_ns=bench.now_ns)
+    bench.do(bench.judge.answer(1, replace(stray, score=0.1, class_scores=(0.1,)), bench.now_ns))
+
+    assert not bench.verdicts
+    assert bench.judge.late_answers == 1
+
+
+def test_a_runner_that_is_to_be_killed_gets_no_part_though_its_answer_still_came() -> None:
+    bench = bench_with_model()
+    bench.judge.has_standby = True
+    bench.part()
+    bench.run(RESERVE_MS + WINDOW_MS)
+    assert bench.killed == {1}
+    bench.answer()
+    bench.part()
+
+    assert not bench.in_flight
+    assert bench.last[2] is Reason.NOT_READY
+
+
+def test_the_pace_of_the_model_before_refuses_the_new_one_no_part() -> None:
+    bench = bench_with_model(window_ms=20)
+    for _ in range(4):
+        bench.part()
+        bench.now_ms += 80
+        bench.answer()
+        bench.run(40)
+    bench.judge.runner_ready(2, ready("b"), bench.now_ns)
+    bench.do(bench.judge.swap(model("b").digest, bench.now_ns))
+    bench.part()
+    bench.run(25)
+    bench.part()
+
+    assert len(bench.verdicts) == 4, "the second one waits"
+    bench.answer(2)
+    assert bench.in_flight.keys() == {2}
 
 
 def test_a_runner_that_stays_silent_is_killed_after_the_grace() -> None:
@@ -273,6 +180,41 @@ def test_frames_wait_for_a_busy_runner_and_time_out_in_order() -> None:
         (12, Reason.NONE),
     ]
     assert not bench.taken
+
+
+def test_a_part_that_waits_for_a_runner_that_dies_is_told_so_at_once() -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.run(130)
+    bench.part()
+    bench.in_flight.clear()
+    bench.do(bench.judge.runner_gone(1, bench.now_ns))
+
+    assert [(each.trigger_id, each.reason) for each in bench.verdicts] == [
+        (11, Reason.TIMEOUT),
+        (12, Reason.MODEL_ERROR),
+    ]
+    assert not bench.taken
+
+
+def test_the_pace_of_a_slow_model_is_not_held_against_the_next_one() -> None:
+    bench = bench_with_model(window_ms=30)
+    bench.judge.runner_ready(2, ready("b"), bench.now_ns)
+    for _ in range(MIN_RUNS):
+        bench.run(200)
+        bench.part()
+        bench.now_ms += 80
+        bench.answer(1)
+    bench.do(bench.judge.swap(model("b").digest, bench.now_ns))
+    bench.verdicts.clear()
+    bench.run(200)
+    bench.part()
+    bench.run(33)
+    bench.part()
+    bench.answer(2)
+    bench.answer(2)
+
+    assert [each.reason for each in bench.verdicts] == [Reason.NONE, Reason.NONE]
 
 
 def test_a_part_without_a_frame_is_no_frame_when_its_window_closes() -> None:
@@ -354,18 +296,189 @@ def test_a_new_runner_of_a_model_takes_the_place_of_the_one_before() -> None:
     assert not bench.taken
 
 
-def test_a_run_without_scores_has_its_own_reason() -> None:
-    for fault, reason in (
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
         (RunFault.NON_FINITE, Reason.NON_FINITE),
         (RunFault.BAD_FRAME, Reason.MODEL_ERROR),
         (RunFault.RUN_FAILED, Reason.MODEL_ERROR),
-    ):
-        bench = bench_with_model()
+        (RunFault.TERMINATED, Reason.TIMEOUT),
+        (RunFault.IMAGE_DARK, Reason.IMAGE_DARK),
+        (RunFault.IMAGE_SATURATED, Reason.IMAGE_SATURATED),
+        (RunFault.IMAGE_EXPOSURE, Reason.IMAGE_EXPOSURE),
+        (RunFault.IMAGE_BLURRED, Reason.IMAGE_BLURRED),
+    ],
+)
+def test_a_run_without_scores_has_its_own_reason(fault: RunFault, reason: Reason) -> None:
+    bench = bench_with_model()
+    bench.part()
+    bench.fail(fault)
+
+    assert bench.last == (11, Verdict.NO_DECISION, reason)
+
+
+def test_a_frozen_image_is_rejected_although_its_scores_would_pass() -> None:
+    bench = bench_with_model(Policy(frozen_frames=3))
+    for image in (7, 7, 7, 7, 8):
+        bench.run(200)
         bench.part()
-        job = bench.in_flight.pop(1).job
-        answer = failed(job.job_id, fault, start_ns=1, end_ns=2)
-        bench.do(bench.judge.answer(1, answer, bench.now_ns))
-        assert bench.last == (11, Verdict.NO_DECISION, reason)
+        bench.answer(image=image)
+
+    assert [each.reason for each in bench.verdicts] == [
+        Reason.NONE,
+        Reason.NONE,
+        Reason.IMAGE_FROZEN,
+        Reason.IMAGE_FROZEN,
+        Reason.NONE,
+    ]
+
+
+def test_a_frozen_image_that_has_a_fault_of_its_own_keeps_its_reason() -> None:
+    bench = bench_with_model(Policy(frozen_frames=2))
+    for _ in range(3):
+        bench.run(200)
+        bench.part()
+        bench.fail(RunFault.IMAGE_DARK, image=7)
+
+    assert {each.reason for each in bench.verdicts} == {Reason.IMAGE_DARK}
+
+
+def test_an_image_whose_answer_came_too_late_counts_among_the_frozen_too() -> None:
+    bench = bench_with_model(Policy(frozen_frames=2))
+    bench.part()
+    bench.run(150)
+    bench.answer(image=7)
+    bench.run(200)
+    bench.part()
+    bench.answer(image=7)
+
+    assert [each.reason for each in bench.verdicts] == [Reason.TIMEOUT, Reason.IMAGE_FROZEN]
+
+
+def test_a_hanging_runner_is_killed_sooner_where_a_standby_waits() -> None:
+    bench = bench_with_model()
+    bench.judge.has_standby = True
+    bench.part()
+    bench.run(DEADLINE_MS - RESERVE_MS - 10)
+    assert not bench.killed
+    bench.run(STANDBY_GRACE_NS / MILLISECOND)
+
+    assert bench.killed == {1}
+
+
+def test_the_part_behind_a_hanging_one_is_judged_by_the_standby() -> None:
+    """At 30 parts a second and 8 ms a run."""
+    bench = bench_with_model(window_ms=30)
+    bench.judge.has_standby = True
+    for _ in range(10):
+        bench.run(200)
+        bench.part()
+        bench.now_ms += 8
+        bench.answer()
+    bench.verdicts.clear()
+    bench.run(200)
+    hang_ms = bench.now_ms
+    for behind in range(4):
+        bench.run(hang_ms + behind * 1000 / 30 - bench.now_ms)
+        bench.part(after_ms=0)
+    while not bench.killed:
+        bench.run(1)
+    bench.in_flight.clear()
+    bench.do(bench.judge.runner_ready(2, ready("a"), bench.now_ns))
+    while bench.in_flight:
+        bench.run(8)
+        bench.answer(2)
+
+    reasons = [each.reason for each in sorted(bench.verdicts, key=lambda one: one.trigger_id)]
+    assert reasons == [Reason.TIMEOUT, Reason.NONE, Reason.NONE, Reason.NONE]
+
+
+def test_a_model_without_usable_answers_takes_the_station_out_of_work_and_is_tried_again() -> None:
+    bench = bench_with_model(Policy(breaker_after=3))
+    for _ in range(3):
+        bench.run(200)
+        bench.part()
+        bench.fail(RunFault.NON_FINITE)
+    assert bench.breaker == [True]
+    assert "NON_FINITE" in bench.judge.broken_why(bench.now_ns)
+    bench.run(200)
+    bench.part()
+    assert bench.last == (14, Verdict.NO_DECISION, Reason.NOT_READY)
+    assert not bench.in_flight
+
+    bench.run(FIRST_PAUSE_NS / MILLISECOND)
+    assert bench.judge.broken_why(bench.now_ns) == ""
+    bench.part()
+    bench.answer()
+    assert bench.last == (15, Verdict.PASS, Reason.NONE)
+    assert bench.breaker == [True, False]
+
+
+def test_a_swap_to_another_model_closes_the_breaker() -> None:
+    bench = bench_with_model(Policy(breaker_after=2))
+    bench.judge.runner_ready(2, ready("b"), bench.now_ns)
+    for _ in range(2):
+        bench.run(200)
+        bench.part()
+        bench.fail(RunFault.RUN_FAILED)
+    bench.do(bench.judge.swap(model("b").digest, bench.now_ns))
+    bench.run(200)
+    bench.part()
+    bench.answer(2)
+
+    assert bench.breaker == [True, False]
+    assert bench.last[2] is Reason.NONE
+
+
+def test_a_failure_of_the_model_before_is_not_held_against_the_one_that_is_live() -> None:
+    bench = bench_with_model(Policy(breaker_after=2))
+    bench.judge.runner_ready(2, ready("b"), bench.now_ns)
+    bench.part()
+    bench.do(bench.judge.swap(model("b").digest, bench.now_ns))
+    bench.fail(RunFault.RUN_FAILED)
+    bench.run(200)
+    bench.part()
+    bench.fail(RunFault.RUN_FAILED, runner=2)
+
+    assert bench.breaker == []
+
+
+def test_where_the_judge_exposes_each_part_that_it_opens_is_exposed_for() -> None:
+    bench = bench_with_model(Policy(correlation="software_trigger"))
+    bench.line(is_edge=True, jump=1)
+    bench.frame(trigger_id=11)
+    bench.answer()
+    bench.run(200)
+    bench.line(is_edge=True, jump=1, enable=False)
+    bench.line(is_edge=True, jump=1)
+    bench.frame(trigger_id=13)
+    bench.answer()
+
+    assert bench.exposed == [11, 13]
+    assert [each.reason for each in bench.verdicts] == [Reason.NONE, Reason.NOT_READY, Reason.NONE]
+
+
+@pytest.mark.parametrize("strategy", ["counter", "frame_trigger_id"])
+def test_where_the_trigger_exposes_the_judge_does_not(strategy: Strategy) -> None:
+    bench = bench_with_model(Policy(correlation=strategy))
+    bench.line(is_edge=True, jump=1)
+    bench.frame(trigger_id=77)
+    bench.answer()
+
+    assert bench.exposed == []
+    assert bench.last == (11, Verdict.PASS, Reason.NONE)
+
+
+def test_the_line_is_in_a_gap_while_no_part_is_open_and_no_frame_is_with_a_runner() -> None:
+    bench = bench_with_model()
+    assert bench.judge.is_idle()
+    bench.line(is_edge=True, jump=1)
+    assert not bench.judge.is_idle(), "a part waits for its frame"
+    bench.frame()
+    bench.run(150)
+    assert not bench.judge.is_idle(), "its time is up, but the runner has it still"
+    bench.answer()
+    assert bench.judge.is_idle()
 
 
 def test_a_new_plc_epoch_closes_what_was_open() -> None:
@@ -381,10 +494,24 @@ def test_a_new_plc_epoch_closes_what_was_open() -> None:
 class JudgeMachine(RuleBasedStateMachine):
     """Any order of triggers, frames, answers, deaths, swaps and restarts of PLC and camera."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.bench = Bench()
-        self.bench.line(is_edge=False)
+    @initialize(
+        correlation=st.sampled_from(["counter", "software_trigger", "frame_trigger_id"]),
+        breaker_after=st.sampled_from([2, 5]),
+        frozen_frames=st.sampled_from([None, 2]),
+        has_standby=st.booleans(),
+    )
+    def station(
+        self,
+        correlation: Strategy,
+        breaker_after: int,
+        frozen_frames: int | None,
+        has_standby: bool,
+    ) -> None:
+        policy = Policy(
+            correlation=correlation, breaker_after=breaker_after, frozen_frames=frozen_frames
+        )
+        self.bench = bench_with_model(policy, has_model=False)
+        self.bench.judge.has_standby = has_standby
         self.alive: dict[int, str] = {}
         self.announced: Counter[tuple[int, int]] = Counter()
         self.next_runner = 0
@@ -428,15 +555,22 @@ class JudgeMachine(RuleBasedStateMachine):
     @rule(after_ms=st.integers(0, 30))
     def frame(self, after_ms: float) -> None:
         self.bench.now_ms += after_ms
-        self.bench.frame()
+        self.bench.frame(trigger_id=self.bench.trigger_id)
 
     @precondition(lambda self: self.bench.in_flight)
-    @rule(data=st.data(), score=st.sampled_from([0.1, 0.5, 0.9, float("nan")]))
-    def answer(self, data: st.DataObject, score: float) -> None:
+    @rule(
+        data=st.data(),
+        score=st.sampled_from([0.1, 0.5, 0.9, float("nan")]),
+        image=st.sampled_from([1, 2]),
+    )
+    def answer(self, data: st.DataObject, score: float, image: int) -> None:
         runner = data.draw(st.sampled_from(sorted(self.bench.in_flight)))
         before = len(self.bench.verdicts)
-        self.bench.answer(runner, score)
-        for envelope in self.bench.verdicts[before:]:
+        self.bench.answer(runner, score, image=image)
+        judged = [
+            each for each in self.bench.verdicts[before:] if each.inference_start_ns is not None
+        ]
+        for envelope in judged:
             assert envelope.model == model(self.alive[runner]), "one part is judged by one model"
 
     @rule(ms=st.sampled_from([1, 10, 50, 150, 400]))

@@ -1,9 +1,14 @@
 import mmap
 import os
+import resource
 
 import pytest
 
-from taktgate.inspection.frames.ring import FrameRing, map_for_reading
+from taktgate.inspection.frames.ring import TOUCHED_BYTES, FrameRing, map_for_reading
+
+FRAME = b"\1" * TOUCHED_BYTES
+FEW = 20
+"""Page faults; without the touch there are 512."""
 
 
 def test_a_runner_sees_what_the_judge_wrote() -> None:
@@ -27,6 +32,23 @@ def test_slots_are_finite_and_come_back() -> None:
 def test_a_slot_cannot_be_given_back_twice() -> None:
     with FrameRing(slots=1, slot_bytes=4096) as ring, pytest.raises(ValueError, match="free"):
         ring.release(0)
+
+
+def test_the_first_parts_find_their_pages_in_memory() -> None:
+    with FrameRing(slots=2) as ring:
+        allocated = os.fstat(ring.fileno()).st_blocks
+        ring.touch()
+        assert allocated == 0
+        assert os.fstat(ring.fileno()).st_blocks * 512 == 2 * TOUCHED_BYTES
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for slot in range(2):
+            ring.memory(slot)[:TOUCHED_BYTES] = FRAME
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before < FEW
+
+
+def test_touching_keeps_within_small_slots() -> None:
+    with FrameRing(slots=3, slot_bytes=5000) as ring:
+        ring.touch()
 
 
 def test_nobody_can_shrink_grow_or_write_the_memory_anew() -> None:

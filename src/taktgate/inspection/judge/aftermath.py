@@ -1,15 +1,21 @@
 """What becomes of a part's frame once its verdict is out: nothing here holds up the next part."""
 
-from taktgate.inspection.frames.ring import FrameRing
-from taktgate.inspection.judge.rules import Done
+from taktgate.inspection.judge.actions import Done
+from taktgate.inspection.judge.notes import PartNotes
+from taktgate.inspection.judge.shadowing import Shadowing
 
 
 class Aftermath:
-    """Gives the slot of each judged frame back."""
+    """Keeps each judged frame for the part record, then leaves it, with its slot, to the shadow."""
 
-    def __init__(self, ring: FrameRing) -> None:
-        self._ring = ring
+    def __init__(self, notes: PartNotes, shadowing: Shadowing) -> None:
+        self._notes = notes
+        self._shadowing = shadowing
 
     def take(self, done: Done) -> None:
-        """Let go the frame of a part that has its verdict."""
-        self._ring.release(done.slot)
+        """Hand on the frame of a part that has its verdict; its slot comes back in every case."""
+        envelope, frame = done.part.envelope, done.part.frame
+        assert envelope is not None
+        assert frame is not None
+        self._notes.done(done)
+        self._shadowing.offer(envelope, frame)

@@ -1,18 +1,17 @@
 """A part between its trigger and its verdict, and the envelope that ends it."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.line import LineState
 from taktgate.contracts.model import ModelRef
-from taktgate.contracts.verdict import ClassScore, Reason, Verdict, VerdictEnvelope, seal
+from taktgate.contracts.verdict import ClassScore, Reason, VerdictEnvelope, seal
 from taktgate.edge.clock import MILLISECOND
+from taktgate.inspection.decision.answer import named_scores
+from taktgate.inspection.decision.rule import Decision, Lines, undecided
 from taktgate.inspection.doorbell import Answer
 from taktgate.inspection.frames.camera import Frame
-from taktgate.inspection.judge.decision import Decision
-
-UNDECIDED: Final = Verdict.NO_DECISION
+from taktgate.inspection.judge.correlation.choosing import Strategy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +31,17 @@ class Timing:
     frame_window_ns: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The station's choices of how parts are matched, and when nothing passes any more."""
+
+    correlation: Strategy = "counter"
+    breaker_after: int = 5
+    """So many parts in a row without a usable answer of the model, and the station is not ready."""
+    frozen_frames: int | None = None
+    """The so-many-th image in a row with equal pixels is frozen; None: nobody looks."""
+
+
 @dataclass(slots=True, kw_only=True, eq=False)
 class Part:
     """One part that waits for its verdict. Closing it is final."""
@@ -48,6 +58,8 @@ class Part:
     """The model that judges it: set once, at dispatch."""
     envelope: VerdictEnvelope | None = None
     """Its verdict, once there is one."""
+    sent_ns: int | None = None
+    """When that went out on the local lane; None: it did not."""
 
     @property
     def is_closed(self) -> bool:
@@ -84,23 +96,15 @@ class Envelopes:
         self._sequence = 0
 
     def judged(
-        self, part: Part, decision: Decision, answer: Answer, names: tuple[str, ...], now_ns: int
+        self, part: Part, decision: Decision, answer: Answer, lines: Lines, now_ns: int
     ) -> VerdictEnvelope:
         """Return the envelope for a part that its model has answered."""
-        scores = (
-            ()
-            if decision.score is None
-            else tuple(
-                ClassScore(name=name, score=score)
-                for name, score in zip(names, answer.class_scores, strict=True)
-            )
-        )
+        scores = named_scores(decision, answer, lines)
         return self._seal(part, decision, now_ns, scores=scores, answer=answer)
 
     def undecided(self, part: Part, reason: Reason, now_ns: int) -> VerdictEnvelope:
         """Return the envelope for a part that gets no decision."""
-        decision = Decision(verdict=UNDECIDED, reason=reason, score=None, decided_by=None)
-        return self._seal(part, decision, now_ns, scores=(), answer=None)
+        return self._seal(part, undecided(reason), now_ns, scores=(), answer=None)
 
     def _seal(
         self,

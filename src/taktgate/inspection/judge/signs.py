@@ -3,27 +3,17 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import encode
 from taktgate.contracts.line import Beat
 from taktgate.contracts.model import ModelRef
+from taktgate.edge.lane import Outlet
 from taktgate.inspection import control
-from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus
+from taktgate.inspection.control import Happening, JudgeEvent, JudgeStatus, Refused
 from taktgate.inspection.judge.parts import Identity
 
 log = logging.getLogger(__name__)
-
-
-class Outlet(Protocol):
-    """A lane to somebody who may be absent."""
-
-    lost: int
-
-    def send(self, kind: str, payload: bytes) -> bool:
-        """Return False when it was lost."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +23,13 @@ class Outlets:
     writer: Outlet | None
     agent: Outlet
 
+    def send_writer(self, kind: str, payload: bytes) -> bool:
+        """Send to the writer; False when it was lost, or the local lane is switched off."""
+        return self.writer is not None and self.writer.send(kind, payload)
+
     def send_both(self, kind: str, payload: bytes) -> None:
         """Send to the writer first, the line waits for it; then the copy for the agent."""
-        if self.writer is not None:
-            self.writer.send(kind, payload)
+        self.send_writer(kind, payload)
         self.agent.send(kind, payload)
 
 
@@ -74,6 +67,10 @@ class Signs:
     def status(self, status: JudgeStatus) -> None:
         """Tell the agent what is."""
         self.outlets.agent.send(control.KIND_STATUS, encode(status))
+
+    def refused(self, digest: str, refused: Refused) -> None:
+        """Tell the agent why a model will not judge."""
+        self.tell(Happening.REFUSED, digest=digest, reason=refused.reason, message=refused.message)
 
     def tell(
         self,

@@ -3,12 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, Finite, Name
 from taktgate.contracts.verdict import Reason, Verdict
+
+NO_USABLE_ANSWER: Final = frozenset({Reason.TIMEOUT, Reason.MODEL_ERROR, Reason.NON_FINITE})
+"""What a model is blamed for: by the breaker within a few parts, by the guardrails over many."""
 
 Share = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 
@@ -46,6 +49,11 @@ class Decision:
     decided_by: Name | None
 
 
+def undecided(reason: Reason) -> Decision:
+    """Return that no scores decide."""
+    return Decision(verdict=Verdict.NO_DECISION, reason=reason, score=None, decided_by=None)
+
+
 def decide(score: float, class_scores: Sequence[float], lines: Lines) -> Decision:
     """Return the verdict for *score* and *class_scores*, in the order of the bundle's classes.
 
@@ -55,9 +63,9 @@ def decide(score: float, class_scores: Sequence[float], lines: Lines) -> Decisio
     """
     values = (score, *class_scores)
     if not all(math.isfinite(value) for value in values):
-        return _no_decision(Reason.NON_FINITE)
+        return undecided(Reason.NON_FINITE)
     if len(class_scores) != len(lines.classes) or not all(0.0 <= value <= 1.0 for value in values):
-        return _no_decision(Reason.MODEL_ERROR)
+        return undecided(Reason.MODEL_ERROR)
     speaking = [
         value
         for value, line in zip(class_scores, lines.classes, strict=True)
@@ -78,10 +86,6 @@ def decide(score: float, class_scores: Sequence[float], lines: Lines) -> Decisio
             decided_by=decided_by,
         )
     return Decision(verdict=Verdict.FAIL, reason=Reason.NONE, score=score, decided_by=decided_by)
-
-
-def _no_decision(reason: Reason) -> Decision:
-    return Decision(verdict=Verdict.NO_DECISION, reason=reason, score=None, decided_by=None)
 
 
 def _decisive(class_scores: Sequence[float], lines: Lines) -> str | None:
