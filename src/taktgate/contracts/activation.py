@@ -29,6 +29,22 @@ class SlotRef:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """How the last confirmed model behaved on this station's own parts."""
+
+    __pydantic_config__ = _OPEN_DOCUMENT
+
+    parts: Annotated[int, Field(ge=0)]
+    rejects: Annotated[int, Field(ge=0)]
+    over_budget: Annotated[int, Field(ge=0)] = 0
+    failures: Annotated[int, Field(ge=0)] = 0
+
+
+NO_PARTS: Final = Baseline(parts=0, rejects=0)
+"""Nothing is known yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A model that judges parts but has not earned the station's trust yet."""
 
@@ -39,19 +55,14 @@ class Trial:
     policy: ActivationPolicy = ActivationPolicy.IMMEDIATE
     """When the order allows to change models: it holds for a second attempt too."""
     parts: Annotated[int, Field(ge=0)] = 0
-    """This and the next two: what the trial has shown so far, so that it survives a restart."""
+    """This and the next four: what the trial has shown so far, so that it survives a restart."""
     rejects: Annotated[int, Field(ge=0)] = 0
     consecutive_failures: Annotated[int, Field(ge=0)] = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
-    """How the last confirmed model behaved on this station's own parts."""
-
-    __pydantic_config__ = _OPEN_DOCUMENT
-
-    parts: Annotated[int, Field(ge=0)]
-    rejects: Annotated[int, Field(ge=0)]
+    failures: Annotated[int, Field(ge=0)] = 0
+    over_budget: Annotated[int, Field(ge=0)] = 0
+    """Parts whose verdict took longer than the station's budget."""
+    paired: Baseline = NO_PARTS
+    """What the confirmed model made of the parts that the candidate saw in its shadow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +92,20 @@ class Activation:
     previous_good: SlotRef | None = None
     """Confirmed before last-known-good: the way back when that one fails after its trial. Its slot
     is in use."""
+    previous_baseline: Baseline = NO_PARTS
+    """What `baseline` was when that model was last-known-good."""
+    halt: Rollback | None = None
+    """Why last-known-good must not judge any more although there is no way back from it: the
+    station stays without a model until an operator clears it or another model is confirmed."""
     trial: Trial | None = None
     blocked: tuple[Rollback, ...] = ()
-    baseline: Baseline = Baseline(parts=0, rejects=0)
+    baseline: Baseline = NO_PARTS
     settled_order: Order | None = None
     """The order that was confirmed, satisfied or rolled back last."""
     orders_since: tuple[Order, ...] = ()
     """Orders that were settled since the oldest rollback on record, the newest 64 of them."""
+    overridden_order: Order | None = None
+    """The cloud's order that an operator of this station put another model in the place of: it asks
+    for nothing until the cloud asks for something else."""
     has_forgotten: bool = False
     """An earlier record was lost, rollbacks and all: no model is confirmed without a trial."""

@@ -1,7 +1,7 @@
 """The module twins: what the cloud asks for, and what the station says is the case."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -104,6 +104,10 @@ class InspectionReported:
     lastError: TypedError | None = None
     guardrail: dict[str, Finite] | None = None
     provider: str | None = None
+    realtime: bool = False
+    """True when the judge's process has every real-time right."""
+    rights: dict[str, bool] = field(default_factory=dict)
+    """Each of them, `scheduling` and `memory`: granted or not; empty while it does not report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,95 +1,27 @@
-"""The activation of a staged model as a table, and what each step leaves on disk. Pure.
+"""What each step of an activation leaves on disk. Pure: an activation in, the next one out.
 
-    IDLE ── ordered ──► LOADING ── ready ──► SWAPPING ── live ──► TRIAL ── passed ──► IDLE
-                           │ refused            │                   │ breached
-                           ▼                    ├── lost ◄──────────┤ lost
-                          IDLE                  ▼                   ▼
-                                             LOADING (once)     REVERTING ── good is live ──► IDLE
-                                                                          └─ no way back ──►
-
-`trial` is durable before the swap, `confirmed` before last-known-good moves.
+`trial` is durable before the swap, `confirmed` before last-known-good moves, and a model is blocked
+before the line goes back, if the disk allows.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from typing import Final
 
-from taktgate.contracts.activation import Activation, Baseline, Rollback, SlotRef, Trial
-from taktgate.inspection.errors import IllegalTransitionError
+from taktgate.contracts.activation import (
+    NO_PARTS,
+    Activation,
+    Baseline,
+    Rollback,
+    SlotRef,
+    Trial,
+)
 
-MAX_ATTEMPTS: Final = 2
 MAX_BLOCKED: Final = 32
 MAX_ORDERS_SINCE: Final = 64
 PROGRESS_EVERY_PARTS: Final = 5
-
-
-class Phase(StrEnum):
-    """Where the activation of the newest order stands."""
-
-    RESUMING = "resuming"
-    """After a start with an unfinished trial on disk: the judge has not said yet what it runs."""
-    IDLE = "idle"
-    LOADING = "loading"
-    SWAPPING = "swapping"
-    TRIAL = "trial"
-    REVERTING = "reverting"
-
-
-class Event(StrEnum):
-    """What moves an activation on."""
-
-    ORDERED = "ordered"
-    READY = "ready"
-    REFUSED = "refused"
-    WITHDRAWN = "withdrawn"
-    """A newer order came while the candidate waited for its policy to allow the change."""
-    LIVE = "live"
-    """The candidate judges."""
-    PASSED = "passed"
-    BREACHED = "breached"
-    """A guardrail fired, or the attempts are used up."""
-    LOST = "lost"
-    """The judge restarted and runs last-known-good; there is an attempt left."""
-    GOOD_IS_LIVE = "goodIsLive"
-    NO_WAY_BACK = "noWayBack"
-    """There is no last-known-good, or it is refused: the station stays as it is, and says so."""
-
-
-TRANSITIONS: Final = {
-    (Phase.RESUMING, Event.LIVE): Phase.TRIAL,
-    (Phase.RESUMING, Event.LOST): Phase.LOADING,
-    (Phase.RESUMING, Event.BREACHED): Phase.REVERTING,
-    (Phase.IDLE, Event.ORDERED): Phase.LOADING,
-    (Phase.LOADING, Event.READY): Phase.SWAPPING,
-    (Phase.LOADING, Event.REFUSED): Phase.IDLE,
-    (Phase.LOADING, Event.WITHDRAWN): Phase.IDLE,
-    (Phase.LOADING, Event.BREACHED): Phase.REVERTING,
-    (Phase.SWAPPING, Event.LIVE): Phase.TRIAL,
-    (Phase.SWAPPING, Event.LOST): Phase.LOADING,
-    (Phase.SWAPPING, Event.BREACHED): Phase.REVERTING,
-    (Phase.TRIAL, Event.PASSED): Phase.IDLE,
-    (Phase.TRIAL, Event.BREACHED): Phase.REVERTING,
-    (Phase.TRIAL, Event.LOST): Phase.LOADING,
-    (Phase.REVERTING, Event.GOOD_IS_LIVE): Phase.IDLE,
-    (Phase.REVERTING, Event.NO_WAY_BACK): Phase.IDLE,
-}
-
-
-def advance(phase: Phase, event: Event) -> Phase:
-    """Return the phase that *event* leads to.
-
-    Raises:
-        IllegalTransitionError: a bug in the caller.
-    """
-    try:
-        return TRANSITIONS[phase, event]
-    except KeyError:
-        raise IllegalTransitionError(f"{event} while {phase}") from None
-
-
-def resume(activation: Activation) -> Phase:
-    """Return where a starting agent picks up."""
-    return Phase.IDLE if activation.trial is None else Phase.RESUMING
+OPERATOR: Final = "operator-"
+"""How the orders of an operator of this station begin; a number follows."""
 
 
 def begin_trial(activation: Activation, trial: Trial, *, baseline: Baseline) -> Activation:
@@ -97,19 +29,16 @@ def begin_trial(activation: Activation, trial: Trial, *, baseline: Baseline) -> 
     return replace(activation, generation=activation.generation + 1, trial=trial, baseline=baseline)
 
 
-def with_progress(
-    activation: Activation, *, parts: int, rejects: int, failures: int
-) -> Activation | None:
+def with_progress(activation: Activation, progress: Callable[[Trial], Trial]) -> Activation | None:
     """Return the activation with the trial's counts; None while those on the disk will do.
 
     An agent that restarts costs a trial a few passed parts, and the parts judged meanwhile.
     """
-    trial = activation.trial
-    assert trial is not None
-    is_same = (trial.rejects, trial.consecutive_failures) == (rejects, failures)
-    if is_same and parts - trial.parts < PROGRESS_EVERY_PARTS:
+    assert activation.trial is not None
+    counts = progress(activation.trial)
+    passed = replace(activation.trial, parts=counts.parts)
+    if counts == passed and counts.parts - activation.trial.parts < PROGRESS_EVERY_PARTS:
         return None
-    counts = replace(trial, parts=parts, rejects=rejects, consecutive_failures=failures)
     return replace(activation, generation=activation.generation + 1, trial=counts)
 
 
@@ -126,21 +55,88 @@ def adopt(activation: Activation, live: SlotRef) -> Activation:
 def confirm(activation: Activation, *, baseline: Baseline) -> Activation:
     """Return the activation in which the candidate of the trial is last-known-good."""
     assert activation.trial is not None
-    candidate = activation.trial.candidate
+    candidate, before = activation.trial.candidate, activation.last_known_good
+    is_trusted = activation.halt is None
+    is_another = before is not None and before.model.digest != candidate.model.digest
+    is_way_back = is_trusted and is_another
     return replace(
         activation,
         generation=activation.generation + 1,
         last_known_good=candidate,
+        previous_good=before if is_way_back else None,
+        previous_baseline=activation.baseline if is_way_back else NO_PARTS,
+        halt=None,
         has_forgotten=False,
         trial=None,
         baseline=baseline,
         settled_order=candidate.order,
         orders_since=_orders_since(activation, candidate.order),
+        overridden_order=_still_overridden(activation, candidate.order),
     )
 
 
 def roll_back(activation: Activation, rollback: Rollback) -> Activation:
     """Return the activation in which the candidate is blocked and last-known-good stays."""
+    previous = activation.previous_good
+    is_lost = previous is not None and previous.model.digest == rollback.digest
+    return replace(
+        _block(activation, rollback), previous_good=None if is_lost else activation.previous_good
+    )
+
+
+def fall_back(activation: Activation, rollback: Rollback) -> Activation:
+    """Return the activation in which last-known-good is blocked: the one before it takes its place.
+
+    A trial that had not begun to judge is forgotten with it; its order may ask again.
+    """
+    assert activation.previous_good is not None
+    return replace(
+        _block(activation, rollback),
+        last_known_good=activation.previous_good,
+        previous_good=None,
+        baseline=activation.previous_baseline,
+        previous_baseline=NO_PARTS,
+    )
+
+
+def halt(activation: Activation, rollback: Rollback) -> Activation:
+    """Return the activation in which last-known-good must not judge, and nothing else may."""
+    return replace(_block(activation, rollback), halt=rollback)
+
+
+def clear(activation: Activation, digest: str) -> Activation | None:
+    """Return the activation in which an operator has cleared *digest*; None: it is not blocked."""
+    blocked = tuple(each for each in activation.blocked if each.digest != digest)
+    is_halted = activation.halt is not None and activation.halt.digest == digest
+    if blocked == activation.blocked and not is_halted:
+        return None
+    return replace(
+        activation,
+        generation=activation.generation + 1,
+        blocked=blocked,
+        halt=None if is_halted else activation.halt,
+        orders_since=activation.orders_since if blocked else (),
+    )
+
+
+def override(activation: Activation, order: str | None) -> Activation:
+    """Return the activation in which the cloud's *order* asks for nothing any more."""
+    return replace(activation, generation=activation.generation + 1, overridden_order=order)
+
+
+def next_operator_order(activation: Activation, used: int) -> tuple[str, int]:
+    """Return an operator's order that is not on record, and its number, above *used*."""
+    refs = (activation.last_known_good, activation.previous_good)
+    orders = {ref.order for ref in refs if ref is not None}
+    orders |= {each.order for each in activation.blocked} | {*activation.orders_since}
+    orders |= {activation.settled_order or ""}
+    orders |= {activation.trial.candidate.order} if activation.trial is not None else set()
+    numbers = [order.removeprefix(OPERATOR) for order in orders if order.startswith(OPERATOR)]
+    number = 1 + max([used, *(int(each) for each in numbers if each.isdecimal())])
+    return f"{OPERATOR}{number}", number
+
+
+def _block(activation: Activation, rollback: Rollback) -> Activation:
     return replace(
         activation,
         generation=activation.generation + 1,
@@ -148,7 +144,13 @@ def roll_back(activation: Activation, rollback: Rollback) -> Activation:
         blocked=(*activation.blocked, rollback)[-MAX_BLOCKED:],
         settled_order=rollback.order,
         orders_since=(*activation.orders_since, rollback.order)[-MAX_ORDERS_SINCE:],
+        overridden_order=_still_overridden(activation, rollback.order),
     )
+
+
+def _still_overridden(activation: Activation, order: str) -> str | None:
+    """Return the overridden order while it is an operator's order that is being settled."""
+    return activation.overridden_order if order.startswith(OPERATOR) else None
 
 
 def satisfy(activation: Activation, order: str) -> Activation:
@@ -158,6 +160,8 @@ def satisfy(activation: Activation, order: str) -> Activation:
         activation,
         generation=activation.generation + 1,
         last_known_good=replace(activation.last_known_good, order=order),
+        halt=None,
+        overridden_order=_still_overridden(activation, order),
         settled_order=order,
         orders_since=_orders_since(activation, order),
     )

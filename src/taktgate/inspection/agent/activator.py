@@ -1,8 +1,7 @@
-"""Brings staged models to life, watches their trial, and takes them back: the agent's main duty.
+"""The station's models: takes in what happens, and lets the course and the confirmed model act.
 
-It compares what should be with what the judge says is, and sends the commands that are missing;
-all of them may be repeated without harm. So a lost datagram, a restarted judge or a restarted agent
-needs no special path: the next status says what is.
+Everything comes in here on one thread: notices of the stager, an operator's requests, and what the
+judge says. What a candidate goes through is `course`; what the confirmed one shows is `good_model`.
 """
 
 import logging
@@ -10,33 +9,46 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.contracts.activation import Activation, Baseline, Rollback, SlotRef, Trial
-from taktgate.contracts.staged import ActivationPolicy, StagedModel
+from taktgate.contracts.activation import Activation, Rollback, SlotRef
+from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.inspection.agent import activation as table
-from taktgate.inspection.agent.activation import MAX_ATTEMPTS, Event, Phase
-from taktgate.inspection.agent.endurance import Endurance
+from taktgate.inspection.agent.context import Context
+from taktgate.inspection.agent.course import Course
 from taktgate.inspection.agent.faults import Faults, Source
-from taktgate.inspection.agent.hands import Command, Hands
+from taktgate.inspection.agent.good_model import GoodModel
+from taktgate.inspection.agent.judge_commands import Command, JudgeCommands
 from taktgate.inspection.agent.judge_view import JudgeView
 from taktgate.inspection.agent.ledger import Ledger, Memory
+from taktgate.inspection.agent.operator import OperatorDesk
 from taktgate.inspection.agent.orders import OrderDesk
-from taktgate.inspection.agent.rollbacks import RollbackDesk
-from taktgate.inspection.control import Drop, JudgeStatus, Load, LoadedModel, RunnerState, Swap
-from taktgate.inspection.guardrails.baseline import BaselineKeeper
-from taktgate.inspection.guardrails.trial import (
-    Breach,
-    Guardrail,
-    GuardrailSettings,
-    TrialWatch,
-    counts_of,
-)
+from taktgate.inspection.agent.phases import Phase
+from taktgate.inspection.agent.rollbacks import Change, RollbackDesk
+from taktgate.inspection.agent.shadow_phase import ShadowPhase
+from taktgate.inspection.agent.trial_phase import TrialPhase
+from taktgate.inspection.agent.way_back import WayBack
+from taktgate.inspection.control import JudgeStatus, LoadedModel
+from taktgate.inspection.guardrails.breach import Breach, Guardrail
+from taktgate.inspection.guardrails.environment import Response
+from taktgate.inspection.guardrails.resource_or_drift import ResourceSample
+from taktgate.inspection.guardrails.settings import GuardrailSettings
+from taktgate.inspection.guardrails.trial import TrialWatch
+from taktgate.inspection.image_facts import ImageFacts
+from taktgate.inspection.opinions import ShadowPair
 
 log = logging.getLogger(__name__)
 
+NOT_JUDGING: Final = "NOT_JUDGING"
+"""Reason of an escape that is reported of a model which does not judge here now."""
 RECOVERED: Final = "recovered"
 """Order of a model that was found judging after the station had forgotten its models."""
+_WHY: Final = {
+    Response.ALARM_ENVIRONMENT: "it is the environment, not the model",
+    Response.ALARM_NO_WAY_BACK: "there is no model to go back to",
+    Response.ROLL_BACK: "another model is on trial at the moment",
+}
+"""Why nobody is sent back for a breach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +58,8 @@ class Surroundings:
     memory: Memory
     command: Callable[[Command], None]
     audit: Callable[[Rollback], None]
+    alarm: Callable[[TypedError], None]
+    """A breach that nobody is sent back for: people must look."""
     clock: Callable[[], int]
     wall_clock: Callable[[], str]
 
@@ -56,23 +70,31 @@ class Activator:
     def __init__(
         self, activation: Activation, settings: GuardrailSettings, world: Surroundings
     ) -> None:
-        trial = activation.trial
-        self._settings = settings
         self._world = world
         self.faults = Faults()
         self.judge = JudgeView(world.clock)
         self._ledger = Ledger(activation, world.memory, self.faults)
-        self._hands = Hands(self.judge, self._command)
-        self._orders = OrderDesk(self._ledger, self.judge, self.faults)
         self._rollbacks = RollbackDesk(self._ledger, world.audit)
-        self._baseline = BaselineKeeper(activation.baseline, world.clock)
-        self._endurance = Endurance(world.clock)
-        self.phase = table.resume(activation)
-        self.candidate = None if trial is None else trial.candidate
-        self._attempts = 0 if trial is None else trial.attempts
-        self._policy = ActivationPolicy.IMMEDIATE if trial is None else trial.policy
-        self.watch: TrialWatch | None = None
-        self._was_load_sent = False
+        self._orders = OrderDesk(self._ledger, self.judge, self.faults)
+        self._good = GoodModel(activation, settings, world.clock)
+        self._way_back = WayBack(self.judge, self._rollbacks)
+        self._trial = TrialPhase(self._ledger, settings, world.clock)
+        self._shadow = ShadowPhase(self.judge, settings, world.clock)
+        limit_ms = settings.latency.probe_limit_ms
+        context = Context(
+            faults=self.faults,
+            judge=self.judge,
+            ledger=self._ledger,
+            commands=JudgeCommands(self.judge, world.command, probe_limit_ms=limit_ms),
+            orders=self._orders,
+            rollbacks=self._rollbacks,
+            way_back=self._way_back,
+            good=self._good,
+            wall_clock=world.wall_clock,
+        )
+        self._context = context
+        self._course = Course(activation, context, trial=self._trial, shadow=self._shadow)
+        self.operator = OperatorDesk(self._ledger, self._orders, self.faults)
 
     @property
     def activation(self) -> Activation:
@@ -80,45 +102,198 @@ class Activator:
         return self._ledger.activation
 
     @property
+    def phase(self) -> Phase:
+        """Return where the newest candidate stands."""
+        return self._course.phase
+
+    @property
+    def candidate(self) -> SlotRef | None:
+        """Return the newest candidate until it is confirmed or sent back."""
+        return self._course.candidate
+
+    @property
+    def watch(self) -> TrialWatch | None:
+        """Return the watch of the trial that goes on."""
+        return self._trial.watch
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Return what the guardrails have counted of the candidate in its present phase."""
+        return self._shadow.figures or self._trial.figures
+
+    @property
+    def live_figures(self) -> dict[str, float]:
+        """Return what the guardrails have counted of the confirmed model."""
+        return self._good.figures
+
+    @property
     def error(self) -> TypedError | None:
         """Return the gravest of what is wrong."""
         return self.faults.gravest
 
     def staged(self, notice: StagedModel) -> None:
-        """Take a notice of the stager; the newest one counts, and it waits while a trial runs."""
-        if not self._orders.take(notice):
-            return
-        if self._is_under_way(notice):
-            self._orders.waiting, self._policy = None, notice.activation
-        else:
+        """Take a notice of the stager: the newest one counts, and it waits while a trial runs."""
+        self.operator.cloud_order = notice.order
+        if self._orders.take(notice):
+            self._follow(notice)
+
+    def request(self, ref: SlotRef) -> TypedError | None:
+        """Take the request of an operator of this station, as `operator.order_for` has numbered it.
+
+        It goes the way of any order: load, shadow, trial. The cloud's present order asks for
+        nothing from now on.
+
+        Returns:
+            Why it is not followed; then nothing has changed.
+        """
+        refused, notice = self.operator.accept(ref)
+        if notice is not None:
+            self._follow(notice)
+        return refused
+
+    def clear(self, digest: str) -> TypedError | None:
+        """Let an operator clear *digest*, which was sent back here: it may be ordered again.
+
+        Returns:
+            Why not; then nothing has changed.
+        """
+        refused = self.operator.clear(digest)
+        if refused is None:
+            self._course.steer()
             self._consider()
+        return refused
 
     def judge_status(self, status: JudgeStatus) -> None:
         """Take in what the judge says is, and send what is missing."""
         self.judge.take(status)
         self._ledger.prove(self._good_model())
-        self._steer()
+        self._adopt()
+        self._course.steer()
         self._consider()
         self._look_at_judge()
 
     def verdict(self, envelope: VerdictEnvelope) -> None:
-        """Take in one verdict: a part of the trial, or of the confirmed model's baseline."""
+        """Take in one verdict: a part of the trial, or one of the confirmed model's."""
         if envelope.model is None:
             return
-        digest, good = envelope.model.digest, self.activation.last_known_good
-        if self.watch is not None and self.phase is Phase.TRIAL and self._is_candidate(digest):
-            self._observe(self.watch, envelope)
-        elif good is not None and good.model.digest == digest:
-            self._baseline.add(envelope)
+        digest = envelope.model.digest
+        if self.phase is Phase.TRIAL and self._course.is_candidate(digest):
+            self._course.verdict(envelope)
+        elif self._is_good(digest):
+            self._breached(self._good.observe(envelope))
+
+    def pair(self, pair: ShadowPair) -> None:
+        """Take in one part that live model and candidate have both judged."""
+        self._course.pair(pair)
+
+    def image(self, facts: ImageFacts) -> None:
+        """Take in what was measured on the image of one part."""
+        self._breached(self._good.image(facts))
+
+    def resources(self, sample: ResourceSample) -> None:
+        """Take in what the device bears while the confirmed model judges."""
+        if self.judge.is_live(self._way_back.good) and self.phase is Phase.IDLE:
+            self._breached(self._good.resources(sample))
+
+    def escape(self, trigger_id: int, defect_class: str, digest: str) -> TypedError | None:
+        """Take in that a person found part *trigger_id* defective, which *digest* had passed.
+
+        Returns:
+            Why it counts against nobody: that model is not the one that is trusted or tried now.
+        """
+        if self.phase is Phase.TRIAL and self._course.is_candidate(digest):
+            self._course.escape(trigger_id, defect_class)
+        elif self._is_good(digest):
+            self._breached(self._good.escape(trigger_id, defect_class))
+        else:
+            message = f"{digest} passed part {trigger_id} and does not judge here now"
+            return TypedError(reason=NOT_JUDGING, message=message)
+        return None
+
+    def is_sent_back(self, digest: str) -> bool:
+        """Tell whether *digest* was sent back here and nobody has cleared it since."""
+        return table.was_rolled_back(self._rollbacks.outlook, digest)
 
     def tick(self) -> None:
         """Do what depends on time: repeat a failed write, save the baseline at a low rate."""
         self._rollbacks.save()
-        if self.phase is Phase.TRIAL and self._is_trial_over():
-            self._confirm()
+        self._course.tick()
         self._save_baseline()
         self._consider()
         self._look_at_judge()
+
+    def _follow(self, notice: StagedModel) -> None:
+        """Turn to *notice*; a candidate that has touched nothing yet gives way to it."""
+        if self._course.is_about(notice):
+            self._orders.settle()
+            self._course.policy = notice.activation
+            return
+        if self._course.is_untried:
+            self._course.withdraw()
+        self._consider()
+
+    def _consider(self) -> None:
+        """Begin with the notice that waits, if there is anything to begin."""
+        if self.phase is not Phase.IDLE or not self._rollbacks.is_settled:
+            return
+        notice = self._orders.next()
+        if notice is not None:
+            self._orders.settle()
+            self._course.begin(notice)
+
+    def _breached(self, breach: Breach | None) -> None:
+        """Do what follows from a breach of the confirmed model.
+
+        It goes back to the model before it. Without one, or when that model breaches too and so it
+        is not the model, the station alarms and goes on: whatever is late, failed or in doubt is
+        rejected as ever. Only where defects may be passing nothing judges any more.
+        """
+        if breach is None:
+            return
+        good, previous = self._way_back.good, self._way_back.previous
+        has_way_back = previous is not None and not self._way_back.is_refused(previous)
+        response = self._good.response(breach, has_way_back=has_way_back)
+        is_settled = self.phase not in (Phase.TRIAL, Phase.REVERTING)
+        is_roll_back = response is Response.ROLL_BACK and is_settled
+        if not is_roll_back:
+            self._alarm(good, breach, _WHY[response])
+        if good is None or not is_settled:
+            return
+        if is_roll_back or breach.guardrail is Guardrail.ESCAPE_OR_DISAGREEMENT:
+            self._send_back(good, breach, table.fall_back if is_roll_back else table.halt)
+
+    def _send_back(self, good: SlotRef, breach: Breach, change: Change) -> None:
+        """Block the confirmed model: durably first if the disk allows, then on the line."""
+        if self.candidate is not None:
+            policy = self._course.policy
+            self._orders.put_back(self._course.withdraw(), policy)
+        self._rollbacks.take(self._context.rollback_of(good, breach), change)
+        self._good.restart(self._rollbacks.outlook, has_returned=True)
+        self._course.send_back_good(good)
+
+    def _alarm(self, good: SlotRef | None, breach: Breach, why: str) -> None:
+        message = f"{breach.message}; {why}"
+        order = None if good is None else good.order
+        error = TypedError(reason=breach.guardrail, message=message[:500], order=order)
+        log.error("alarm", extra={"reason": breach.guardrail, "detail": message})
+        self.faults.put(Source.ALARM, error)
+        self._world.alarm(error)
+
+    def _adopt(self) -> None:
+        """Take what judges for last-known-good, when nothing else is known of this station."""
+        activation, live = self.activation, self.judge.live_model
+        is_needed = activation.last_known_good is None and activation.has_forgotten
+        if not is_needed or self.phase is not Phase.IDLE or live is None or live.ready is None:
+            return
+        if table.was_rolled_back(activation, live.digest):
+            return
+        ref = SlotRef(model=live.ready.model, order=RECOVERED, slot=live.slot)
+        if self._ledger.save(table.adopt(activation, ref)):
+            log.warning("adopted what judges", extra={"digest": live.digest})
+
+    def _is_good(self, digest: str) -> bool:
+        good = self._way_back.good
+        return good is not None and good.model.digest == digest
 
     def _good_model(self) -> LoadedModel | None:
         good = self.activation.last_known_good
@@ -133,256 +308,9 @@ class Activator:
         self.faults.put(Source.GOOD_MODEL, why)
         self.faults.put(Source.JUDGE, self.judge.fault())
 
-    def _consider(self) -> None:
-        """Begin with the notice that waits, if there is anything to begin."""
+    def _save_baseline(self) -> None:
         if self.phase is not Phase.IDLE or not self._rollbacks.is_settled:
             return
-        notice = self._orders.next()
-        if notice is not None:
-            self._begin(notice)
-
-    def _is_under_way(self, notice: StagedModel) -> bool:
-        """Tell whether *notice* is what is being loaded or tried already."""
-        ref = self.candidate
-        is_going_on = self.phase is not Phase.IDLE and self.phase is not Phase.REVERTING
-        asked = (notice.model.digest, notice.order)
-        return is_going_on and ref is not None and (ref.model.digest, ref.order) == asked
-
-    def _begin(self, notice: StagedModel) -> None:
-        self._orders.settle()
-        self.candidate = SlotRef(model=notice.model, order=notice.order, slot=notice.slot)
-        self.watch, self._attempts, self._policy = None, 1, notice.activation
-        self._load_candidate(Event.ORDERED)
-
-    def _load_candidate(self, event: Event) -> None:
-        self._go(event)
-        self._was_load_sent = False
-        self._steer()
-
-    def _steer(self) -> None:
-        """Send what is missing for the present phase, and see whether it is reached."""
-        if self.judge.status is None:
-            return
-        steps: dict[Phase, Callable[[], None]] = {
-            Phase.RESUMING: self._resume,
-            Phase.IDLE: self._settle,
-            Phase.LOADING: self._load,
-            Phase.SWAPPING: self._swap,
-            Phase.TRIAL: self._stay,
-            Phase.REVERTING: self._revert,
-        }
-        steps[self.phase]()
-
-    def _resume(self) -> None:
-        if self.judge.is_live(self.candidate):
-            self._enter_trial()
-        else:
-            self._retry()
-
-    def _settle(self) -> None:
-        """Have last-known-good live and nothing else loaded."""
-        if self.activation.last_known_good is None and self.activation.has_forgotten:
-            self._adopt()
-        good = self.activation.last_known_good
-        if good is not None:
-            self._hands.want_live(good)
-        self._hands.drop_others(self.activation, self.candidate)
-
-    def _adopt(self) -> None:
-        """Take what judges for last-known-good, since nothing else is known of this station."""
-        live = self.judge.live_model
-        if (
-            live is None
-            or live.ready is None
-            or table.was_rolled_back(self.activation, live.digest)
-        ):
-            return
-        ref = SlotRef(model=live.ready.model, order=RECOVERED, slot=live.slot)
-        if self._ledger.save(table.adopt(self.activation, ref)):
-            log.warning("adopted what judges", extra={"digest": live.digest})
-
-    def _load(self) -> None:
-        candidate = self._require_candidate()
-        self._hands.drop_others(self.activation, self.candidate)
-        held = self.judge.model(candidate.model.digest)
-        if held is None:
-            self._send_load(candidate, golden=True)
-        elif held.state is RunnerState.READY:
-            self._try(candidate)
-        elif held.state is RunnerState.REFUSED and not self._was_load_sent:
-            self._command(Drop(digest=held.digest))
-        elif held.state is RunnerState.REFUSED and held.refused is not None:
-            self._turn_down(candidate, held.refused.reason, held.refused.message)
-
-    def _try(self, candidate: SlotRef) -> None:
-        """Begin the trial as soon as the policy allows; until then a newer order goes first."""
-        if self._orders.may_change(self._policy, candidate.order):
-            self._begin_trial(candidate)
-        elif self._orders.waiting is not None and self.activation.trial is None:
-            self._go(Event.WITHDRAWN)
-            self.candidate = None
-            self._hands.drop_others(self.activation, self.candidate)
-            self._consider()
-
-    def _swap(self) -> None:
-        candidate = self._require_candidate()
-        held = self.judge.model(candidate.model.digest)
-        if self.judge.is_live(candidate):
-            self._enter_trial()
-        elif held is None or held.state is RunnerState.REFUSED:
-            self._retry()
-        elif held.state is RunnerState.READY and self._orders.may_change(
-            self._policy, candidate.order
-        ):
-            self._command(Swap(digest=candidate.model.digest))
-
-    def _stay(self) -> None:
-        candidate = self._require_candidate()
-        if not self.judge.is_live(candidate):
-            self._retry()
-            return
-        # A runner that cannot come up gives no verdicts, so no part would ever end this trial.
-        why = self._endurance.given_out(self.judge.model(candidate.model.digest))
-        if why is not None:
-            self._fall_back(Breach(guardrail=Guardrail.INFERENCE_FAILURE, message=why))
-
-    def _revert(self) -> None:
-        good, candidate = self.activation.last_known_good, self._require_candidate()
-        held = self._good_model()
-        is_refused = held is not None and held.state is RunnerState.REFUSED
-        if good is None:
-            self._command(Drop(digest=candidate.model.digest, even_if_live=True))
-            self._end_without_way_back("there is no last-known-good; the station needs a new order")
-        elif self.judge.is_live(good):
-            self._command(Drop(digest=candidate.model.digest))
-            self._end_reverting(Event.GOOD_IS_LIVE)
-        elif is_refused and not self._was_load_sent:
-            self._send_load(good, golden=False)
-        elif is_refused:
-            self._end_without_way_back(
-                "last-known-good is refused; the blocked model judges until a new order"
-            )
-        else:
-            self._hands.want_live(good)
-
-    def _end_without_way_back(self, message: str) -> None:
-        self._ledger.refuse(self._require_candidate().order, "NO_WAY_BACK", message)
-        self._end_reverting(Event.NO_WAY_BACK)
-
-    def _end_reverting(self, event: Event) -> None:
-        self._go(event)
-        self.candidate, self.watch = None, None
-
-    def _send_load(self, ref: SlotRef, *, golden: bool) -> None:
-        self._was_load_sent = True
-        self._command(Load(slot=ref.slot, digest=ref.model.digest, golden=golden))
-
-    def _begin_trial(self, candidate: SlotRef) -> None:
-        """Make the trial durable, then ask for the swap."""
-        trial = Trial(candidate=candidate, attempts=self._attempts, policy=self._policy)
-        baseline = self._baseline.counts
-        if not self._ledger.save(table.begin_trial(self.activation, trial, baseline=baseline)):
-            return  # tried again with the next status; nothing has changed on the line
-        self._go(Event.READY)
-        self._command(Swap(digest=candidate.model.digest))
-
-    def _enter_trial(self) -> None:
-        self._go(Event.LIVE)
-        self._endurance.restart()
-        activation = self.activation
-        self.watch = TrialWatch(self._settings, activation.baseline, activation.trial)
-        if self._is_trial_over():
-            self._confirm()
-
-    def _is_trial_over(self) -> bool:
-        return self._is_commissioning() or (self.watch is not None and self.watch.is_over)
-
-    def _is_commissioning(self) -> bool:
-        """Tell whether this is the station's first model: there is nothing to hold it against."""
-        return self.activation.last_known_good is None and not self.activation.has_forgotten
-
-    def _observe(self, watch: TrialWatch, envelope: VerdictEnvelope) -> None:
-        breach = watch.observe(envelope.verdict, envelope.reason)
-        if breach is not None:
-            self._fall_back(breach)
-        elif watch.is_over:
-            self._confirm()
-        else:
-            progress = table.with_progress(
-                self.activation, parts=watch.parts, rejects=watch.rejects, failures=watch.failures
-            )
-            if progress is not None:
-                self._ledger.save(progress)
-
-    def _confirm(self) -> None:
-        watch, candidate = self.watch, self._require_candidate()
-        assert watch is not None
-        counts = Baseline(parts=watch.parts, rejects=watch.rejects)
-        if not self._ledger.save(table.confirm(self.activation, baseline=counts)):
-            return  # `tick` tries again; until then last-known-good stays where it is
-        self._baseline.restart(counts)
-        log.info("model confirmed", extra={"digest": candidate.model.digest, **counts_of(watch)})
-        self._go(Event.PASSED)
-        self.candidate, self.watch = None, None
-        self.faults.clear(Source.ORDER, Source.WAITING, Source.ACTIVATION_FILE)
-        self._ledger.prove(self._good_model())
-        self._steer()
-
-    def _retry(self) -> None:
-        """Try the candidate once more, or give it up, after the judge has lost it."""
-        if self._attempts >= MAX_ATTEMPTS and not self._is_commissioning():
-            message = "the judge lost the candidate twice during its trial"
-            self._fall_back(Breach(guardrail=Guardrail.INFERENCE_FAILURE, message=message))
-            return
-        self._attempts += 1
-        self.watch = None
-        self._load_candidate(Event.LOST)
-
-    def _fall_back(self, breach: Breach) -> None:
-        """Go back to last-known-good: made durable first if the disk allows, then on the line."""
-        candidate = self._require_candidate()
-        rollback = Rollback(
-            digest=candidate.model.digest,
-            order=candidate.order,
-            reason=breach.guardrail,
-            figures=counts_of(self.watch),
-            message=breach.message,
-            at=self._world.wall_clock(),
-        )
-        self._rollbacks.take(rollback)
-        self._go(Event.BREACHED)
-        self._was_load_sent = False
-        self._steer()
-
-    def _turn_down(self, candidate: SlotRef, reason: str, message: str) -> None:
-        """Drop a candidate that its runner refused. The live model was never touched."""
-        self._command(Drop(digest=candidate.model.digest))
-        if self.activation.trial is not None:
-            self._fall_back(Breach(guardrail=Guardrail.INFERENCE_FAILURE, message=message))
-            return
-        self._go(Event.REFUSED)
-        self.candidate = None
-        self._orders.give_up(candidate, reason, message)
-
-    def _command(self, command: Command) -> None:
-        if isinstance(command, Drop):
-            self.judge.forget(command.digest)
-        self._world.command(command)
-
-    def _save_baseline(self) -> None:
-        if self.phase is not Phase.IDLE:
-            return
-        counts = self._baseline.due(self.activation.baseline)
+        counts = self._good.due(self.activation.baseline)
         if counts is not None:
             self._ledger.save(table.with_baseline(self.activation, counts))
-
-    def _go(self, event: Event) -> None:
-        before, self.phase = self.phase, table.advance(self.phase, event)
-        log.info("activation", extra={"from": before, "event": event, "to": self.phase})
-
-    def _require_candidate(self) -> SlotRef:
-        assert self.candidate is not None
-        return self.candidate
-
-    def _is_candidate(self, digest: str) -> bool:
-        return self.candidate is not None and self.candidate.model.digest == digest

@@ -24,14 +24,16 @@ from taktgate.edge.hub import (
     LinkState,
     MethodCall,
 )
-from taktgate.edge.lane import Datagram
+from taktgate.edge.lane import Datagram, Outlet
 from taktgate.edge.settings import LaneSettings
 from taktgate.inspection import control
 from taktgate.inspection.agent.activator import Activator
 from taktgate.inspection.agent.faults import Source
+from taktgate.inspection.agent.figures import Figures
+from taktgate.inspection.agent.inbox import Errand
 from taktgate.inspection.agent.report import Reporter, report_of
-from taktgate.inspection.control import JudgeEvent, JudgeStatus
-from taktgate.inspection.judge.signs import Outlet
+from taktgate.inspection.control import JudgeEvent, JudgeStatus, PartNote
+from taktgate.inspection.opinions import ShadowPair
 
 log = logging.getLogger(__name__)
 
@@ -39,19 +41,23 @@ VERDICT_TTL_S: Final = 2.0
 BEAT_TTL_S: Final = 0.5
 
 
-class Figures(Protocol):
-    """Where figures for monitoring go."""
+class PartSink(Protocol):
+    """Where the part records are written."""
 
-    def verdict(self, envelope: VerdictEnvelope) -> None:
-        """Count one verdict."""
+    def verdict(self, envelope: VerdictEnvelope, edgehub_ns: int | None) -> None:
+        """Take in a verdict, and when it was handed to edgeHub's client."""
         ...
 
-    def happening(self, event: JudgeEvent) -> None:
-        """Count one event of the judge."""
+    def note(self, note: PartNote) -> None:
+        """Take in what the judge knows of a part beyond its verdict."""
         ...
 
-    def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
-        """Take note of what is."""
+    def tick(self) -> None:
+        """Do what depends on time."""
+        ...
+
+    def counters(self) -> Mapping[str, int]:
+        """Return how many records were written and lost, by cause."""
         ...
 
 
@@ -63,6 +69,7 @@ class Links:
     judge: Outlet
     """The judge's inbox for line states, as lane `edgehub`."""
     figures: Figures
+    records: PartSink
 
 
 class Agent:
@@ -90,18 +97,22 @@ class Agent:
         self._on_datagram: dict[str, Callable[[bytes], None]] = {
             control.KIND_VERDICT: self._verdict,
             control.KIND_BEAT: self._beat,
+            control.KIND_PART: self._part_note,
             control.KIND_EVENT: self._judge_event,
             control.KIND_STATUS: self._judge_status,
+            control.KIND_PAIR: self._pair,
         }
 
-    def complain(self, source: Source, error: TypedError) -> None:
-        """Report *error* as long as nothing graver is wrong."""
+    def complain(self, source: Source, error: TypedError | None) -> None:
+        """Report *error* as long as nothing graver is wrong; None: *source* is well again."""
         self._activator.faults.put(source, error)
 
-    def handle(self, event: HubEvent | Datagram) -> None:
+    def handle(self, event: HubEvent | Datagram | Errand) -> None:
         """Take in one event."""
         if isinstance(event, Datagram):
             self._datagram(event)
+        elif isinstance(event, Errand):
+            event.run(self._activator)
         elif isinstance(event, InputMessage):
             self._input(event)
         elif isinstance(event, MethodCall):
@@ -122,7 +133,9 @@ class Agent:
         patch = self._reporter.patch(report_of(self._activator), now_ns)
         if patch is not None:
             self._links.hub.report(patch)
-        self._links.figures.state(self._activator, self.losses)
+        self._links.records.tick()
+        losses = {**self.losses, **self._links.records.counters()}
+        self._links.figures.state(self._activator, losses)
 
     def _datagram(self, datagram: Datagram) -> None:
         take = self._on_datagram.get(datagram.kind)
@@ -135,22 +148,31 @@ class Agent:
             log.error("the judge sent what breaks our contract", extra={"error": str(error)})
 
     def _verdict(self, payload: bytes) -> None:
-        if self._lanes.edgehub:
-            self._forward(payload, routes.KIND_VERDICT, VERDICT_TTL_S)
+        edgehub_ns = None
+        if self._lanes.edgehub and self._forward(payload, routes.KIND_VERDICT, VERDICT_TTL_S):
+            edgehub_ns = self._clock()
         envelope = decode(VerdictEnvelope, payload)
+        self._links.records.verdict(envelope, edgehub_ns)
         self._activator.verdict(envelope)
         self._links.figures.verdict(envelope)
+
+    def _part_note(self, payload: bytes) -> None:
+        note = decode(PartNote, payload)
+        self._links.records.note(note)
+        if note.frame is not None and note.frame.facts is not None:
+            self._activator.image(note.frame.facts)
 
     def _beat(self, payload: bytes) -> None:
         if self._lanes.edgehub and not self._lanes.local:
             self._forward(payload, routes.KIND_BEAT, BEAT_TTL_S)
 
-    def _forward(self, payload: bytes, kind: str, ttl_s: float) -> None:
+    def _forward(self, payload: bytes, kind: str, ttl_s: float) -> bool:
         is_taken = self._links.hub.send(
             routes.VERDICTS.output, payload, properties={routes.KIND_PROPERTY: kind}, ttl_s=ttl_s
         )
         if not is_taken:
             self.losses["hub_outbox_full"] += 1
+        return is_taken
 
     def _judge_event(self, payload: bytes) -> None:
         event = decode(JudgeEvent, payload)
@@ -168,6 +190,9 @@ class Agent:
 
     def _judge_status(self, payload: bytes) -> None:
         self._activator.judge_status(decode(JudgeStatus, payload))
+
+    def _pair(self, payload: bytes) -> None:
+        self._activator.pair(decode(ShadowPair, payload))
 
     def _input(self, message: InputMessage) -> None:
         if message.input == routes.LINE.input:

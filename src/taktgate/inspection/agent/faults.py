@@ -1,8 +1,12 @@
 """What is wrong, one slot per source: a fault goes when its own cause has gone, and no earlier."""
 
 from enum import StrEnum
+from typing import Final
 
 from taktgate.contracts.twins import TypedError
+
+SURFACE_PORT: Final = "SURFACE_PORT"
+"""The typed reason under which inference reports that its control surface is not served."""
 
 
 class Source(StrEnum):
@@ -11,13 +15,18 @@ class Source(StrEnum):
     STATE = "state"
     """The state volume refuses: nothing can be tried, confirmed or blocked for good."""
     ORDER = "order"
+    ALARM = "alarm"
+    """The confirmed model breached a guardrail and nobody was sent back: people must look. It holds
+    until another model is confirmed or an operator clears it."""
     SETTINGS = "settings"
     GOOD_MODEL = "goodModel"
     JUDGE = "judge"
     NOTICE = "notice"
     ACTIVATION_FILE = "activationFile"
     """Repaired, but worth knowing until the next model is confirmed."""
+    RECORDS = "records"
     METRICS = "metrics"
+    SURFACE = "surface"
     DESIRED = "desired"
     WAITING = "waiting"
     """No fault of anybody: the order's policy does not allow to change models now."""

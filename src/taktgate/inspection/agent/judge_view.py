@@ -50,6 +50,16 @@ class JudgeView:
         return self.status is not None and not self.is_silent and self.status.is_enabled is False
 
     @property
+    def rights(self) -> dict[str, bool]:
+        """Return which real-time rights the judge has; nothing while it is not known."""
+        return {} if self.status is None or self.is_silent else self.status.rights
+
+    @property
+    def has_all_rights(self) -> bool:
+        """Return True only when it is known that no real-time right is missing."""
+        return bool(self.rights) and all(self.rights.values())
+
+    @property
     def models(self) -> tuple[LoadedModel, ...]:
         """Return what the judge holds."""
         return () if self.status is None else self.status.models

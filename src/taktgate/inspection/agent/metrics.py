@@ -8,8 +8,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from taktgate.contracts.verdict import VerdictEnvelope
 from taktgate.edge.clock import SECOND
 from taktgate.inspection.agent.activator import Activator
-from taktgate.inspection.control import JudgeEvent, LoadedModel
-from taktgate.inspection.guardrails.trial import counts_of
+from taktgate.inspection.control import JudgeEvent, LoadedModel, Ready
 
 _LATENCY_BUCKETS_S: Final = (
     0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0,
@@ -39,13 +38,21 @@ class AgentMetrics:
             explicit_bucket_boundaries_advisory=_LATENCY_BUCKETS_S,
         )
         self._live: LoadedModel | None = None
+        self._models: tuple[LoadedModel, ...] = ()
         self._is_ready = False
+        self._rights: dict[str, bool] = {}
         self._counters: dict[str, int] = {}
         self._trial: dict[str, float] = {}
+        self._good: dict[str, float] = {}
         meter.create_observable_gauge(
             "taktgate.model.live",
             callbacks=[self._observe_live],
             description="1 for the model that judges, with its execution provider",
+        )
+        meter.create_observable_gauge(
+            "taktgate.model.probe",
+            callbacks=[self._observe_probes],
+            description="What golden images and latency probe found of each model on this device",
         )
         meter.create_observable_gauge(
             "taktgate.judge.ready",
@@ -53,12 +60,24 @@ class AgentMetrics:
             description="1 while a part could be judged",
         )
         meter.create_observable_gauge(
+            "taktgate.judge.realtime.right",
+            callbacks=[self._observe_rights],
+            description="1 for each real-time right of the judge that was granted",
+        )
+        meter.create_observable_gauge(
             "taktgate.judge.count",
             callbacks=[self._observe_counters],
             description="Counters of judge and agent since their start, losses among them",
         )
         meter.create_observable_gauge(
-            "taktgate.trial", callbacks=[self._observe_trial], description="Figures of the trial"
+            "taktgate.trial",
+            callbacks=[self._observe_trial],
+            description="Figures of the candidate in its shadow or trial",
+        )
+        meter.create_observable_gauge(
+            "taktgate.guardrail",
+            callbacks=[self._observe_good],
+            description="Figures of the confirmed model",
         )
 
     def verdict(self, envelope: VerdictEnvelope) -> None:
@@ -84,11 +103,12 @@ class AgentMetrics:
     def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
         """Take note of what is; a scrape reads it from another thread."""
         status = activator.judge.status
-        self._live = activator.judge.live_model
+        self._live, self._models = activator.judge.live_model, activator.judge.models
         self._is_ready = activator.judge.is_ready
+        self._rights = activator.judge.rights
         if status is not None:
             self._counters = {**status.counters, **{f"agent_{k}": v for k, v in losses.items()}}
-        self._trial = counts_of(activator.watch)
+        self._trial, self._good = activator.figures, activator.live_figures
 
     def _observe_live(self, _: CallbackOptions) -> Iterable[Observation]:
         live = self._live
@@ -101,11 +121,42 @@ class AgentMetrics:
             "provider": live.ready.provider,
             "fallback": str(live.ready.is_fallback).lower(),
             "full_priority": str(live.ready.has_full_priority).lower(),
+            "realtime": "unasked" if live.has_realtime is None else str(live.has_realtime).lower(),
+            "standby": "none" if live.standby is None else live.standby.value,
         }
         return [Observation(1, labels)]
+
+    def _observe_probes(self, _: CallbackOptions) -> Iterable[Observation]:
+        proven = [held.ready for held in self._models if held.ready is not None]
+        return [
+            Observation(
+                value,
+                {"model": ready.model.name, "version": ready.model.version, "figure": figure},
+            )
+            for ready in proven
+            for figure, value in _probe_figures(ready).items()
+        ]
+
+    def _observe_rights(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(int(has), {"right": right}) for right, has in self._rights.items()]
 
     def _observe_counters(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {"what": what}) for what, count in self._counters.items()]
 
     def _observe_trial(self, _: CallbackOptions) -> Iterable[Observation]:
         return [Observation(value, {"figure": figure}) for figure, value in self._trial.items()]
+
+    def _observe_good(self, _: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(value, {"figure": figure}) for figure, value in self._good.items()]
+
+
+def _probe_figures(ready: Ready) -> dict[str, float]:
+    """Return what a model has shown before it may judge; times only of one probed in this start."""
+    known = {
+        "golden_images": ready.golden_images,
+        "golden_worst": ready.golden_worst,
+        "runs": ready.probe_runs,
+        "p50_ms": ready.probe_p50_ms,
+        "p99_ms": ready.probe_p99_ms,
+    }
+    return {figure: float(value) for figure, value in known.items() if value is not None}

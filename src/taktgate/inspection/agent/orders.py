@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import SlotRef
 from taktgate.contracts.codec import is_compatible
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
@@ -23,13 +24,22 @@ class OrderDesk:
         self._judge = judge
         self._faults = faults
         self.waiting: StagedModel | None = None
+        self._newest: StagedModel | None = None
         self._given_up: tuple[str, str] | None = None
         """Digest and order that were refused: not tried again until something else is asked for."""
 
     def take(self, notice: StagedModel) -> bool:
-        """Take the newest notice, whatever becomes of the one before; False: not understood."""
+        """Take the newest notice, whatever becomes of the one before.
+
+        Returns:
+            False when it is to be passed over: an operator put another model in its place, or it
+            cannot be understood.
+        """
+        if notice.order == self._ledger.activation.overridden_order:
+            return False
         self._faults.clear(Source.ORDER, Source.WAITING)
         self.waiting = notice if is_compatible(notice.contract) else None
+        self._newest = self.waiting
         if self.waiting is None:
             self._ledger.refuse(notice.order, "CONTRACT", f"contract {notice.contract} is not ours")
         return self.waiting is not None
@@ -51,13 +61,14 @@ class OrderDesk:
             self.waiting = None
             message = f"{digest} was rolled back here; it needs a new order"
             self._ledger.refuse(order, BLOCKED, message)
-        elif self.may_change(notice.activation, order):
+        else:
             return notice
         return None
 
     def may_change(self, policy: ActivationPolicy, order: str) -> bool:
         """Tell whether *policy* allows to change models now, and say so when it does not."""
-        is_nothing_to_disturb = self._ledger.activation.last_known_good is None
+        activation = self._ledger.activation
+        is_nothing_to_disturb = activation.last_known_good is None or activation.halt is not None
         is_immediate = policy is ActivationPolicy.IMMEDIATE
         if is_immediate or is_nothing_to_disturb or self._judge.is_line_off:
             self._faults.clear(Source.WAITING)
@@ -65,6 +76,23 @@ class OrderDesk:
         message = f"{policy}: waits until Enable is known to be off"
         self._faults.put(Source.WAITING, TypedError(reason="WAITING", message=message, order=order))
         return False
+
+    def put_back(self, candidate: SlotRef, policy: ActivationPolicy) -> None:
+        """Have *candidate*, which had to give way to something urgent, wait unless it is old."""
+        if self.waiting is None:
+            self.waiting = StagedModel(
+                contract=CONTRACT_VERSION,
+                model=candidate.model,
+                order=candidate.order,
+                slot=candidate.slot,
+                activation=policy,
+            )
+
+    def reconsider(self) -> None:
+        """Look at the newest notice again: what barred it may have gone."""
+        if self.waiting is None:
+            self._faults.clear(Source.ORDER, Source.WAITING)
+            self.waiting, self._given_up = self._newest, None
 
     def settle(self) -> None:
         """Forget the newest notice and its faults: it needs nothing more, or has begun."""

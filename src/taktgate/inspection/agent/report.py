@@ -8,17 +8,18 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import adapter
 from taktgate.contracts.twins import InspectionPhase, InspectionReported
 from taktgate.edge.clock import SECOND
-from taktgate.inspection.agent.activation import Phase
 from taktgate.inspection.agent.activator import Activator
 from taktgate.inspection.agent.faults import Source
 from taktgate.inspection.agent.orders import BLOCKED
-from taktgate.inspection.guardrails.trial import counts_of
+from taktgate.inspection.agent.phases import Phase
 
 PROPERTY: Final = "inspection"
 REPORT_EVERY_NS: Final = 1 * SECOND
 _PHASES: Final = {
     Phase.RESUMING: InspectionPhase.STARTING,
     Phase.LOADING: InspectionPhase.LOADING,
+    Phase.SHADOW: InspectionPhase.SHADOW,
+    Phase.WAITING: InspectionPhase.SHADOW,
     Phase.SWAPPING: InspectionPhase.TRIAL,
     Phase.TRIAL: InspectionPhase.TRIAL,
     Phase.REVERTING: InspectionPhase.ROLLED_BACK,
@@ -44,8 +45,10 @@ def report_of(activator: Activator) -> InspectionReported:
         confirmedOrder=None if good is None else good.order,
         lastRollback=activation.blocked[-1] if activation.blocked else None,
         lastError=activator.error,
-        guardrail=counts_of(activator.watch) or None,
+        guardrail=activator.figures or None,
         provider=None if live is None or live.ready is None else live.ready.provider,
+        realtime=activator.judge.has_all_rights,
+        rights=activator.judge.rights,
     )
 
 

@@ -16,9 +16,9 @@ from taktgate.contracts.routes import MODEL_STAGER
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import InspectionPhase, InspectionReported, TypedError
 from taktgate.inspection.agent import activation as table
-from taktgate.inspection.agent.activation import Event as Step
-from taktgate.inspection.agent.activation import Phase
-from taktgate.inspection.guardrails.trial import Guardrail
+from taktgate.inspection.agent.phases import Event as Step
+from taktgate.inspection.agent.phases import Phase, advance
+from taktgate.inspection.guardrails.breach import Guardrail
 from taktgate.standin.azure.fleet.behaviour import Effects, Elapsed, Event, Heard, Tell, Waits
 from taktgate.standin.azure.fleet.faults import Fault, FaultKind, Faults
 from taktgate.standin.azure.fleet.pace import Pace, Span
@@ -161,7 +161,7 @@ class LightInference:
     def _load(self, notice: StagedModel) -> Effects:
         self._settle()
         self._candidate = SlotRef(model=notice.model, order=notice.order, slot=notice.slot)
-        self._phase = table.advance(self._phase, Step.ORDERED)
+        self._phase = advance(self._phase, Step.ORDERED)
         return self._wait(self._pace.load, "load", notice.order)
 
     def _go_on(self) -> Effects:
@@ -182,15 +182,15 @@ class LightInference:
         candidate = self._require_candidate()
         fault = self._fault()
         if fault is not None and fault.kind is FaultKind.REFUSED:
-            self._phase = table.advance(self._phase, Step.REFUSED)
+            self._phase = advance(self._phase, Step.REFUSED)
             self._candidate = None
             self._refuse(candidate.order, "GOLDEN", "a golden image is not judged as it must be")
             return self._consider()
         trial = Trial(candidate=candidate, attempts=1)
         baseline = self._activation.baseline
         self._activation = table.begin_trial(self._activation, trial, baseline=baseline)
-        for step in (Step.READY, Step.LIVE):
-            self._phase = table.advance(self._phase, step)
+        for step in (Step.READY, Step.COMPARED, Step.ALLOWED, Step.LIVE):
+            self._phase = advance(self._phase, step)
         if self._activation.last_known_good is None:
             return self._confirmed()  # there is nothing to hold a first model against
         return self._tell() + self._try(candidate.order, fault)
@@ -209,7 +209,7 @@ class LightInference:
             return self._confirmed()
         candidate = self._require_candidate()
         self._activation = table.roll_back(self._activation, self._rollback(candidate, fault))
-        self._phase = table.advance(self._phase, Step.BREACHED)
+        self._phase = advance(self._phase, Step.BREACHED)
         return self._tell() + self._wait(self._pace.revert, "revert", candidate.order)
 
     def _rollback(self, candidate: SlotRef, fault: Fault) -> Rollback:
@@ -229,11 +229,11 @@ class LightInference:
         parts = self._pace.trial_parts
         counts = Baseline(parts=parts, rejects=round(parts * BASELINE_RATE))
         self._activation = table.confirm(self._activation, baseline=counts)
-        self._phase = table.advance(self._phase, Step.PASSED)
+        self._phase = advance(self._phase, Step.PASSED)
         return self._ended()
 
     def _reverted(self) -> Effects:
-        self._phase = table.advance(self._phase, Step.GOOD_IS_LIVE)
+        self._phase = advance(self._phase, Step.GOOD_IS_LIVE)
         return self._ended()
 
     def _ended(self) -> Effects:
