@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from taktgate.contracts.codec import Name, first_fault
 from taktgate.edge.camera_settings import CameraSettings
@@ -63,8 +70,14 @@ class JudgeSettings(BaseModel):
     decision_reserve_ms: Annotated[int, Field(ge=1, le=1000)] = 50
     """Lane + tick + exchange, measured at commissioning: decision deadline = DeadlineMs - this."""
     threads: Annotated[int, Field(ge=1, le=64)] = 1
+    spinning: bool = False
+    """Let idle threads of the model spin: at 30 frames/s four times the CPU for 3 ms at p50."""
+    arena: bool = True
+    """Let each runner keep the memory of its largest run; false gives it back after each."""
     provider: Literal["auto", "cpu", "cuda"] = "auto"
     """`cuda` refuses a fallback to the CPU; `auto` takes CUDA where it is and says what it took."""
+    gpu_memory_mb: Annotated[int, Field(ge=64, le=1_000_000)] | None = None
+    """How much device memory the arena of each runner may hold; null: no limit."""
     standby: bool = True
     """Keep a second runner of the live model warm, to take over when the first one fails."""
     breaker_after: Annotated[int, Field(ge=2, le=100)] = 5
@@ -88,7 +101,14 @@ class RealtimeSettings(BaseModel):
     writer: Annotated[int, Field(ge=0, le=90)] = 60
     judge: Annotated[int, Field(ge=0, le=90)] = 0
     runner: Annotated[int, Field(ge=0, le=90)] = 0
-    """Of the live model's runner; a candidate never has one."""
+    """Of the live model's runner; a candidate never has one. Below that of the judge."""
+
+    @field_validator("runner")
+    @classmethod
+    def _is_below_the_judge(cls, runner: int, info: ValidationInfo) -> int:
+        if runner and runner >= info.data.get("judge", 0):
+            raise ValueError("must be 0 or below realtime.judge: the judge watches over the runner")
+        return runner
 
 
 class SurfaceSettings(BaseModel):
@@ -99,6 +119,8 @@ class SurfaceSettings(BaseModel):
     enabled: bool = True
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 9610
+    infer_limit_ms: Annotated[int, Field(ge=10, le=10_000)] = 2000
+    """A run for `/infer` that takes longer is ended; it has idle priority, so it may be slow."""
 
 
 class RecordSettings(BaseModel):
@@ -109,6 +131,8 @@ class RecordSettings(BaseModel):
     parts_mb: Annotated[int, Field(ge=1, le=100_000)] = 256
     images_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 1024
     """0 keeps no images."""
+    images: Literal["rejected", "all"] = "rejected"
+    """Whose image is kept: `rejected` is every part that did not pass, the uncertain ones too."""
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 

@@ -36,6 +36,9 @@ def test_defaults_fill_what_a_plant_need_not_say(tmp_path: Path) -> None:
         ("judge: {threads: 0}\n", r"judge\.threads"),
         ("lanes: {local: perhaps}\n", r"lanes\.local"),
         ("realtime: {writer: 99}\n", r"realtime\.writer"),
+        ("realtime: {judge: 40, runner: 40}\n", r"realtime\.runner.*below realtime\.judge"),
+        ("realtime: {runner: 1}\n", r"realtime\.runner.*below realtime\.judge"),
+        ("judge: {gpu_memory_mb: 1}\n", r"judge\.gpu_memory_mb"),
     ],
 )
 def test_a_bad_key_is_named(tmp_path: Path, change: str, message: str) -> None:

@@ -1,1 +1,1 @@
-"""The control surface: HTTP for people and tools of this node, never in the verdict path."""
+"""The control surface: HTTP for people and tools of this node, never in the way of a part."""
