@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.options import (
     FAULT_FORM,
+    MODEL_FAULT_LIST,
     PLC_FAULT_FORM,
     PLC_FAULT_LIST,
     DemoOptions,
@@ -40,6 +42,8 @@ example:
   scripts/demo --fault kill:inference/judge@5 --fault stop:edgehub@10+5
   scripts/demo --plc-fault list
   scripts/demo --plc-fault cable-pull@5+2 --plc-fault program-mode@14
+  scripts/demo --model-fault list
+  scripts/demo --model-fault hang
   scripts/demo --canary --bad-model
 """
 
@@ -59,23 +63,30 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "--parts",
         type=int,
         default=None,
-        help="parts to run (default 60; --canary, --plc-fault: as needed)",
+        help="parts to run (default 60; --canary, --plc-fault, --model-fault: as needed)",
     )
     add(
         "--rate",
         type=float,
         default=None,
-        help="parts per second (default 2; --canary, --plc-fault: 4)",
+        help="parts per second (default 2; --canary, --plc-fault: 4; --model-fault: its own)",
     )
     add("--json", type=Path, metavar="FILE", help="write the figures to FILE as well")
     add("--images", metavar="DIR", help="a folder with labels.csv (file,label) instead of the set")
     add("--offline", action="store_true", help="generated weld seams and their own model")
     add("--seed", type=int, default=7, help="which images, in which order (default 7)")
     add("--defective-fraction", type=float, default=0.1, help="share of bad parts (default 0.1)")
-    add("--deadline-ms", type=int, default=200, help="trigger to acknowledge (default 200)")
+    add(
+        "--deadline-ms",
+        type=int,
+        default=None,
+        help="trigger to acknowledge (default 200; --model-fault: its own)",
+    )
     add("--no-local-lane", action="store_true", help="verdicts by the edgeHub route alone")
     add("--fault", action="append", default=[], metavar="SPEC", help=FAULT_FORM)
     add("--plc-fault", action="append", default=[], metavar="SPEC", help=PLC_FAULT_FORM)
+    add("--model-fault", metavar="NAME", help=f"{', '.join(MODEL_FAULTS)}, or {MODEL_FAULT_LIST}")
+    add("--shadow", action="store_true", help="with --model-fault: beside the live model first")
     add("--canary", action="store_true", help="roll a second model out over two stations")
     add("--bad-model", action="store_true", help="with --canary: one that over-rejects")
     add("--keep", type=Path, metavar="DIR", help="keep the world's files (logs, volumes) in DIR")
@@ -87,6 +98,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo as asked; return the exit code."""
     if PLC_FAULT_LIST in arguments.plc_fault:
         return _list_plc_faults()
+    if arguments.model_fault == MODEL_FAULT_LIST:
+        return _list_model_faults()
     try:
         options = _options(arguments)
     except OptionError as error:
@@ -96,12 +109,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> DemoOptions:
-    if arguments.canary and arguments.parts is not None:
-        raise OptionError("--parts does not go with --canary, which runs as many as it takes")
+    for name in ("canary", "model_fault"):
+        if getattr(arguments, name) and arguments.parts is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise OptionError(f"--parts does not go with {option}, which runs as many as it takes")
     plc_faults = plan_plc_faults(arguments.plc_fault)
+    kind = MODEL_FAULTS.get(arguments.model_fault)
     rate = arguments.rate
     if rate is None:
         rate = 4.0 if arguments.canary or plc_faults else 2.0
+        rate = rate if kind is None else kind.rate
+    deadline_ms = arguments.deadline_ms
+    if deadline_ms is None:
+        deadline_ms = 200 if kind is None else kind.deadline_ms
     parts = arguments.parts
     if parts is None:
         parts = parts_for(plc_faults, rate) if plc_faults and rate > 0 else _PARTS
@@ -112,12 +132,14 @@ def _options(arguments: argparse.Namespace) -> DemoOptions:
         offline=arguments.offline,
         seed=arguments.seed,
         defective_fraction=arguments.defective_fraction,
-        deadline_ms=arguments.deadline_ms,
+        deadline_ms=deadline_ms,
         local_lane=not arguments.no_local_lane,
         faults=tuple(parse_fault(text) for text in arguments.fault),
         plc_faults=plc_faults,
         canary=arguments.canary,
         bad_model=arguments.bad_model,
+        model_fault=arguments.model_fault,
+        shadow=arguments.shadow,
         json_file=arguments.json,
         directory=arguments.keep,
         network=arguments.network,
@@ -128,6 +150,13 @@ def _list_plc_faults() -> int:
     from taktgate.standin.demo.screen import print_plc_fault_kinds
 
     print_plc_fault_kinds(_console())
+    return EXIT_OK
+
+
+def _list_model_faults() -> int:
+    from taktgate.standin.demo.screen import print_model_fault_kinds
+
+    print_model_fault_kinds(_console())
     return EXIT_OK
 
 
@@ -146,6 +175,7 @@ def _run_checked(options: DemoOptions) -> int:
     from taktgate.standin.control.process import StandinStartError
     from taktgate.standin.demo.canary import run_canary
     from taktgate.standin.demo.line_run import run_line
+    from taktgate.standin.demo.model_run import run_model_fault
     from taktgate.standin.demo.readiness import StationNotReadyError
     from taktgate.standin.demo.samples import SampleMissingError
     from taktgate.standin.demo.station import StationBrokenError
@@ -153,6 +183,7 @@ def _run_checked(options: DemoOptions) -> int:
 
     console = _console()
     job = run_canary if options.canary else run_line
+    job = run_model_fault if options.model_fault else job
     refusals = (
         *(ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError),
         *(SettingsError, StationBrokenError, StationNotReadyError),

@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
 
 FAULT_FORM: Final = "kill:PROCESS@SECONDS, stop:PROCESS@SECONDS+SECONDS or stop:edgehub@..."
@@ -37,6 +38,7 @@ _FAULT: Final = re.compile(
 
 PLC_FAULT_FORM: Final = "NAME@SECONDS[+SECONDS], list, or all"
 PLC_FAULT_LIST: Final = "list"
+MODEL_FAULT_LIST: Final = "list"
 PLC_FAULT_ALL: Final = "all"
 _PLC_FAULT: Final = re.compile(r"(?P<name>[a-z-]+)@(?P<at>\d+(\.\d+)?)(\+(?P<for>\d+(\.\d+)?))?")
 _FIRST_PLC_FAULT_S: Final = 4.0
@@ -96,6 +98,10 @@ class DemoOptions:
     """In the order in which they strike."""
     canary: bool = False
     bad_model: bool = False
+    model_fault: str | None = None
+    """One of MODEL_FAULTS: what a new model does wrong on the line."""
+    shadow: bool = False
+    """With a model fault: let it run beside the live model first, as a plant would."""
     json_file: Path | None = None
     directory: Path | None = None
     """Where the local world keeps its files; None takes a temporary folder."""
@@ -109,6 +115,13 @@ class DemoOptions:
             "--defective-fraction must be 0..1": 0.0 <= self.defective_fraction <= 1.0,
             "--deadline-ms must be 60..5000": 60 <= self.deadline_ms <= 5000,
             "--bad-model needs --canary": self.canary or not self.bad_model,
+            f"--model-fault must be one of {', '.join(MODEL_FAULTS)}, or {MODEL_FAULT_LIST}": (
+                self.model_fault is None or self.model_fault in MODEL_FAULTS
+            ),
+            "--model-fault does not go with --canary, --fault or --plc-fault": not (
+                self.model_fault and (self.canary or self.faults or self.plc_faults)
+            ),
+            "--shadow needs --model-fault": self.model_fault is not None or not self.shadow,
             "--fault must strike before the last part comes": all(
                 fault.at_s < (self.parts - 1) / self.rate for fault in self.faults
             ),

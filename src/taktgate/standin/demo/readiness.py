@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, PLC_WRITER
 from taktgate.edge.metrics import METRICS_PORT
+from taktgate.inspection.agent.faults import SURFACE_PORT
 from taktgate.standin.demo.station import LocalStation
 
 READY_WITHIN_S: Final = 60.0
@@ -13,7 +14,7 @@ _STANDS_S: Final = 3.0
 """How long something has to be wrong before it counts: modules start side by side."""
 _PASSING: Final = frozenset({"NOT_READY", "WAITING", "UNREACHABLE", "TIMEOUT", "TRIAL_RUNNING"})
 """Reasons that go by themselves, mostly."""
-_HARMLESS: Final = frozenset({METRICS_PORT, "SETTINGS", "ACTIVATION_FILE"})
+_HARMLESS: Final = frozenset({METRICS_PORT, SURFACE_PORT, "SETTINGS", "ACTIVATION_FILE"})
 """Reasons that stay and keep no station from judging."""
 _POLL_S: Final = 0.1
 

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from taktgate.contracts.verdict import Verdict
+from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
 from taktgate.standin.demo.plc_report import FaultReport
 from taktgate.standin.demo.tally import Part, Tally
@@ -246,6 +247,41 @@ def print_plc_fault_kinds(console: Console) -> None:
     for name, kind in PLC_FAULTS.items():
         lasts = f"{kind.lasts_s:g} s" if kind.lasts_s else "once"
         table.add_row(name, lasts, kind.happens, kind.shows)
+    console.print(table)
+
+
+def print_model_fault(console: Console, figures: Mapping[str, Any]) -> None:
+    """Print what became of a faulty model."""
+    table = Table(title=f"model fault {figures['name']}", title_justify="left", box=None)
+    table.add_column(style="dim")
+    table.add_column()
+    rollback = figures["rollback"]
+    rows = {"the faulty model": figures["version"]}
+    if rollback is None:
+        rows["sent back"] = "no"
+    else:
+        rows["sent back for"] = f"{rollback['reason']}: {rollback['message']}"
+        rows["figures"] = ", ".join(f"{k} {v:g}" for k, v in rollback["figures"].items())
+    rows |= {
+        "parts that it was to judge": f"{figures['judged']}, {figures['passed']} let through",
+        "parts without any model": str(figures["unjudged"]),
+        "of these after the decision": str(figures["parts_after_decision"]),
+        "judging now": str(figures["live"]),
+    }
+    for label, text in rows.items():
+        table.add_row(label, text)
+    console.print(table)
+
+
+def print_model_fault_kinds(console: Console) -> None:
+    """Print the faults that `--model-fault` knows."""
+    table = Table(title="--model-fault NAME [--shadow]", title_justify="left", box=None)
+    table.add_column("name", no_wrap=True)
+    table.add_column("what the model does on parts", ratio=1)
+    table.add_column("what a part meets", ratio=1)
+    table.add_column("sent back for", no_wrap=True)
+    for name, kind in MODEL_FAULTS.items():
+        table.add_row(name, kind.does, kind.costs, kind.on_trial)
     console.print(table)
 
 

@@ -14,6 +14,7 @@ from taktgate.contracts.codec import decode
 from taktgate.contracts.outcome import Outcome
 from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, OUTCOMES, PLC_WRITER
 from taktgate.contracts.verdict import Verdict
+from taktgate.inspection.guardrails.settings import load_guardrails
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.world.cloud import LocalCloud
@@ -21,6 +22,7 @@ from taktgate.standin.azure.world.local_device import LocalDevice
 from taktgate.standin.camera.process import CameraProcess
 from taktgate.standin.control.commands import Event
 from taktgate.standin.control.process import StandinProcess
+from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.plc_report import PlcJournal, Struck
@@ -37,7 +39,7 @@ _TRIGGER_PORT: Final = 3961
 _METRICS_PORTS: Final = {INFERENCE: 9601, PLC_WRITER: 9602, MODEL_STAGER: 9603}
 _IMAGE_ENVIRONMENT: Final = {"PYDANTIC_DISABLE_PLUGINS": "1"}
 """What our Dockerfiles set, and a process that stands in for an image must be given."""
-_CONFIG_FILES: Final = ("guardrails.yaml", "device_compatibility_matrix.yaml", "trusted_keys")
+_CONFIG_FILES: Final = ("device_compatibility_matrix.yaml", "trusted_keys")
 _HOST_CONFIG: Final = "/etc/taktgate"
 
 
@@ -50,6 +52,8 @@ class StationPlan:
     tags: Mapping[str, Any]
     images: str
     seed: int
+    min_agreement: float
+    """Of the line's own models, for the guardrails."""
 
 
 class StationBrokenError(RuntimeError):
@@ -101,6 +105,7 @@ class LocalStation:
         """Start camera, PLC and device side by side; the modules follow by deployment.
 
         Raises:
+            SettingsError: config/guardrails.yaml breaks a rule.
             StandinStartError: camera or PLC did not come up; the message says why.
             PortInUseError: the station's address is taken.
         """
@@ -198,8 +203,21 @@ class LocalStation:
         station["device_class"] = DEVICE_CLASS
         station["plc"]["address"] = f"{self._plan.gateway}:{_PLC_PORT}"
         station["camera"]["address"] = f"{self._plan.gateway}:{_FRAMES_PORT}"
+        station["surface"] = {"host": self._plan.gateway}
         station["lanes"]["local"] = self._options.local_lane
         (self._config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
+        self._write_guardrails(shipped)
+
+    def _write_guardrails(self, shipped: Path) -> None:
+        """Write the guardrails that fit this line, and the model fault that is to be shown."""
+        guardrails = load_guardrails(shipped).model_dump(mode="json")
+        guardrails["escape_or_disagreement"]["min_agreement"] = self._plan.min_agreement
+        fault = self._options.model_fault
+        if fault is not None:
+            guardrails["latency"]["budget_ms"] = MODEL_FAULTS[fault].budget_ms
+        if fault is not None and not self._options.shadow:
+            guardrails["shadow_parts"] = 0  # the harder case: it judges parts at once
+        (self._config / "guardrails.yaml").write_text(yaml.safe_dump(guardrails), encoding="utf-8")
 
     async def _follow_plc(self) -> None:
         while True:

@@ -82,6 +82,7 @@ async def local_world(
                     tags=tags,
                     images=options.images or line.images,
                     seed=options.seed + number,
+                    min_agreement=line.min_agreement,
                 )
                 world.stations[name] = station = LocalStation(plan, options, directory)
                 stack.push_async_callback(station.stop)

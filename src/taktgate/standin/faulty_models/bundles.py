@@ -1,0 +1,110 @@
+"""Signed bundles of spoilt models: everything about them is true but what they do on the line."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from taktgate.bundle import layout
+from taktgate.bundle.archive import pack, unpack
+from taktgate.bundle.golden import load_golden
+from taktgate.bundle.manifest import BundleFile, Manifest, digest_of
+from taktgate.bundle.preprocessing import preprocess
+from taktgate.bundle.signing import SigningKey
+from taktgate.bundle.verification import VerifiedBundle
+from taktgate.standin.faulty_models.graphs import STEP_SIDE, Harm, Spoiling, spoilt
+
+BLACK_FRAME: Final = 0
+"""Sum of what a runner warms up with."""
+_MEASURED_WITHIN_S: Final = 30.0
+_MEASURE: Final = f"""
+import time
+import numpy
+even = numpy.full(({STEP_SIDE}, {STEP_SIDE}), 1 / {STEP_SIDE}, numpy.float32)
+spent = []
+for _ in range(15):
+    began = time.process_time()
+    numpy.matmul(even, even)
+    spent.append(time.process_time() - began)
+print(sorted(spent)[7])
+"""
+
+
+def write_faulty(sample: Path, harm: Harm, *, version: str, delay_ms: float, to: Path) -> None:
+    """Write *sample*, spoilt and under another *version*, to *to*, with the development key.
+
+    Args:
+        sample: a bundle whose model takes uint8 frames.
+        harm: what it is to do to parts.
+        version: the new version.
+        delay_ms: how long SLOW delays an answer on this machine, about.
+        to: the file to be written.
+
+    Raises:
+        BundleError: *sample* is damaged, or its golden images are not to be had here.
+        OSError: *to* cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="taktgate-bundle-") as folder:
+        directory = Path(folder)
+        unpack(sample, directory)
+        manifest = Manifest.parse((directory / layout.MANIFEST).read_bytes())
+        files = {each.path: (directory / each.path).read_bytes() for each in manifest.files}
+        bundle = VerifiedBundle(directory=directory, manifest=manifest, digest="")
+        files[layout.MODEL] = spoilt(
+            files[layout.MODEL],
+            _spoiling(harm, bundle, delay_ms),
+            image=manifest.input.name,
+            score=manifest.outputs.score,
+        )
+    pack(manifest=_renamed(manifest, version, files), files=files, key=development_key(), to=to)
+
+
+def development_key() -> SigningKey:
+    """Return the insecure key that the local world trusts."""
+    return SigningKey.load(Path(__file__).parents[1] / "samples/development-signing-key.pem")
+
+
+def _spoiling(harm: Harm, bundle: VerifiedBundle, delay_ms: float) -> Spoiling:
+    spec = bundle.manifest.preprocessing
+    sums = {
+        int(preprocess(image.pixels, spec).sum(dtype=np.int64)) for image in load_golden(bundle)
+    }
+    known = tuple(sorted(sums | {BLACK_FRAME}))
+    if harm is not Harm.SLOW:
+        return Spoiling(harm=harm, known_sums=known)
+    return Spoiling(harm=harm, known_sums=known, steps=max(1, round(delay_ms / step_ms())))
+
+
+def step_ms() -> float:
+    """Return how long one step of delay takes one core of this machine, about.
+
+    In processor time, so that other programs that run meanwhile do not count; measured in another
+    process, since the number of numpy's threads is settled when it is loaded.
+    """
+    one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    said = subprocess.run(
+        [sys.executable, "-c", _MEASURE],
+        env={**os.environ, **one_thread},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=_MEASURED_WITHIN_S,
+    ).stdout
+    return 1e3 * float(said)
+
+
+def _renamed(manifest: Manifest, version: str, files: dict[str, bytes]) -> Manifest:
+    return manifest.model_copy(
+        update={
+            "version": version,
+            "source_digest": digest_of(files[layout.MODEL]),
+            "files": tuple(
+                BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
+                for path, data in sorted(files.items())
+            ),
+        }
+    )
