@@ -28,6 +28,8 @@ EXTRAS = {
     "rollout": ("rollout",),
 }
 GROUPS = {"uv": ("uv",), "build": ("build",)}
+BENCHES = ("bench-peers", "bench-mlserver")
+"""Sets of other environments than .venv, compiled from a file of the same name that ends in .in."""
 PIN = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[a-z0-9,]+\])?==(?P<version>[A-Za-z0-9.+]+)$")
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -78,7 +80,7 @@ def declared(name: str) -> dict[str, str]:
 
 
 def test_there_is_one_file_for_each_deployable_and_no_other() -> None:
-    assert {path.stem for path in FILES} == {*EXTRAS, *GROUPS}
+    assert {path.stem for path in FILES} == {*EXTRAS, *GROUPS, *BENCHES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -100,6 +102,19 @@ def test_every_requirement_is_hashed(path: Path) -> None:
 def test_direct_pins_are_those_of_the_project(name: str) -> None:
     locked = pins_of(name)
     assert {package: locked.get(package) for package in declared(name)} == declared(name)
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_a_set_of_the_benches_holds_what_it_was_compiled_from(name: str) -> None:
+    asked = (ROOT / f"requirements/{name}.in").read_text(encoding="utf-8")
+    wanted = dict(entry.split("==") for entry in entries_of(asked))
+    text = text_of(name)
+    assert {each for each in wanted if f"{each}=={wanted[each]} " not in text} == set()
+
+
+def test_the_peers_run_the_model_on_our_onnx_runtime() -> None:
+    for name in BENCHES:
+        assert f"onnxruntime=={pins_of('inference-cpu')['onnxruntime']} " in text_of(name)
 
 
 def test_sets_agree_on_every_version() -> None:

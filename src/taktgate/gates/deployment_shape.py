@@ -150,7 +150,7 @@ class _HubTwin(_Strict):
 class Ulimit(_Strict):
     """One resource limit; -1 means none."""
 
-    Name: Literal["rtprio", "memlock", "nofile", "nproc", "core"]
+    Name: Literal["rtprio", "nice", "memlock", "nofile", "nproc", "core"]
     Soft: int
     Hard: int
 
@@ -201,6 +201,8 @@ class CreateOptions(_Strict):
 
     User: Annotated[str, Field(pattern=r"^\d+:\d+$")] = "0:0"
     ExposedPorts: dict[str, dict[str, Any]] = {}
+    NetworkingConfig: dict[Literal["EndpointsConfig"], dict[str, dict[str, Any]]] = {}
+    """A network other than IoT Edge's own; with `NetworkMode: host` its name is `host`."""
     HostConfig: HostConfig
 
 
