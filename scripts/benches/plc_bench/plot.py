@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 from benches.plc_bench.figures import Figures
 
 _WIDTH, _LEFT, _RIGHT = 960, 230, 40
+_LABEL_CHARACTER = 6.2
 _ROW, _TITLE, _AXIS, _MARGIN = 24, 44, 46, 16
 _MARKS: Final = (
     ("p50_us", "p50", "#1b6e5a"),
@@ -29,11 +30,12 @@ class _Scale:
 
     low: int
     high: int
+    left: float
 
     def x(self, value_us: float) -> float:
         """Return the place of *value_us*."""
         share = (math.log10(max(value_us, 10.0**self.low)) - self.low) / (self.high - self.low)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return self.left + share * (_WIDTH - self.left - _RIGHT)
 
 
 def picture(tables: Mapping[str, Sequence[Figures]], limits_us: Mapping[str, float]) -> str:
@@ -56,7 +58,8 @@ def picture(tables: Mapping[str, Sequence[Figures]], limits_us: Mapping[str, flo
 def _panel(
     name: str, table: Sequence[Figures], limit_us: float | None, top: float
 ) -> Iterator[str]:
-    scale = _scale(table, limit_us or 1.0)
+    left = max(_LEFT, _MARGIN + _LABEL_CHARACTER * max(len(_label(each)) for each in table))
+    scale = _scale(table, limit_us or 1.0, left)
     bottom = top + _TITLE + _ROW * len(table)
     yield _text(_MARGIN, top + 24, name, size=16, weight="bold")
     for decade in range(scale.low, scale.high + 1):
@@ -72,7 +75,7 @@ def _panel(
 
 
 def _row(each: Figures, scale: _Scale, y: float) -> Iterator[str]:
-    yield _text(_LEFT - 12, y + 4, f"{each.case} (n = {each.samples})", anchor="end", size=12)
+    yield _text(scale.left - 12, y + 4, _label(each), anchor="end", size=12)
     yield _line(scale.x(each.p50_us), y, scale.x(each.max_us), y, _GREY)
     # The median last: where marks lie on each other it is the one to be seen.
     for attribute, _, colour in reversed(_MARKS):
@@ -82,6 +85,10 @@ def _row(each: Figures, scale: _Scale, y: float) -> Iterator[str]:
     yield _text(at, y + 4, _readable(each.p50_us), anchor="end", size=11, colour=_GREY)
 
 
+def _label(each: Figures) -> str:
+    return f"{each.case} (n = {each.samples})"
+
+
 def _legend(top: float) -> Iterator[str]:
     for index, (_, label, colour) in enumerate(_MARKS):
         x = _LEFT + 90 * index
@@ -89,12 +96,12 @@ def _legend(top: float) -> Iterator[str]:
         yield _text(x + 12, top + 4, label)
 
 
-def _scale(table: Sequence[Figures], limit_us: float) -> _Scale:
+def _scale(table: Sequence[Figures], limit_us: float, left: float) -> _Scale:
     """Return the axis; half a decade stays free at the left for the medians' figures."""
     smallest = min(each.p50_us for each in table)
     largest = max(limit_us, *(each.max_us for each in table))
     low = math.floor(math.log10(max(smallest, 1.0)) - 0.4)
-    return _Scale(low, max(math.ceil(math.log10(max(largest, 1.0))), low + 1))
+    return _Scale(low, max(math.ceil(math.log10(max(largest, 1.0))), low + 1), left)
 
 
 def _readable(value_us: float) -> str:
