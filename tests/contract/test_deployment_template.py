@@ -19,8 +19,10 @@ from taktgate.gates.deployment import (
     render_deployment,
 )
 from taktgate.gates.deployment_shape import check_deployment
+from taktgate.inspection.pool.pool import MAX_MODELS
 from taktgate.standin.azure.edgehub.routes.language import compile_routes
 
+MEGABYTE = 1 << 20
 ROOT = Path(__file__).parents[2]
 TEMPLATE = json.loads((ROOT / "deployment.template.json").read_text(encoding="utf-8"))
 OURS = (INFERENCE, PLC_WRITER, MODEL_STAGER)
@@ -142,15 +144,31 @@ def test_own_scratch_space_belongs_to_the_module_alone(module: str) -> None:
     assert {"/tmp", "/run/taktgate/private"} == set(host(module)["Tmpfs"])
 
 
-def test_only_the_data_plane_gets_real_time_rights_and_the_writer_the_highest() -> None:
-    def limit(module: str, name: str) -> int:
-        limits = {entry["Name"]: entry["Hard"] for entry in host(module).get("Ulimits", [])}
-        return int(limits.get(name, 0))
+def limit(module: str, name: str) -> int:
+    limits = {entry["Name"]: entry["Hard"] for entry in host(module).get("Ulimits", [])}
+    return int(limits.get(name, 0))
 
+
+def test_only_the_data_plane_gets_real_time_rights_and_the_writer_the_highest() -> None:
     assert limit(PLC_WRITER, "rtprio") == 80
     assert 0 < limit(INFERENCE, "rtprio") < 60, "below the writer's default priority"
     assert limit(MODEL_STAGER, "rtprio") == 0
     assert limit(PLC_WRITER, "memlock") == limit(INFERENCE, "memlock") == -1
+
+
+def test_a_model_that_loaded_at_idle_priority_may_come_back_to_the_normal_one() -> None:
+    # setrlimit(2): the highest priority that may be asked for is 20 - RLIMIT_NICE.
+    assert {module: limit(module, "nice") for module in OURS} == {
+        INFERENCE: 20,
+        PLC_WRITER: 0,
+        MODEL_STAGER: 0,
+    }
+
+
+def test_the_memory_of_inference_holds_every_runner_that_may_live_at_once() -> None:
+    runners = MAX_MODELS + 2  # the live model's standby, and the one behind the control surface
+    each, everything_else = 200 * MEGABYTE, 512 * MEGABYTE
+    assert host(INFERENCE)["Memory"] >= runners * each + everything_else
 
 
 def test_no_cpu_quota_can_stop_the_data_plane() -> None:
@@ -294,3 +312,18 @@ def test_broken_deployment_is_refused_by_the_name_of_the_field(
     broken = render_deployment(_set(path, value), variables=VARIABLES, images=IMAGES)
     with pytest.raises(DeploymentError, match=re.escape(field)):
         check_deployment(broken)
+
+
+def test_what_the_page_on_cameras_adds_for_gige_vision_is_a_valid_deployment() -> None:
+    page = (ROOT / "docs/cameras.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    inference, edge_hub = (json.loads(f"{{{block}}}")["createOptions"] for block in blocks)
+    template = copy.deepcopy(TEMPLATE)
+    modules = modules_of(template)
+    for module, added in ((modules[INFERENCE], inference), (modules["edgeHub"], edge_hub)):
+        options = module["settings"]["createOptions"]
+        host_config = options["HostConfig"] | added["HostConfig"]
+        module["settings"]["createOptions"] = {**options, **added, "HostConfig": host_config}
+    rendered = render_deployment(template, variables=VARIABLES, images=IMAGES)
+    check_deployment(rendered)
+    assert create_options_of(modules_of(rendered)[INFERENCE])["HostConfig"]["NetworkMode"] == "host"

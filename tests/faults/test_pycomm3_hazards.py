@@ -301,7 +301,8 @@ def test_f7_stock_gives_two_threads_each_others_values(
                     return
 
     while not wrong and time.monotonic() < limit_s:
-        with stock(flat_controller.address) as driver:
+        # Who has lost its reply to the other waits for it, to no purpose: not for long.
+        with stock(flat_controller.address, timeout_s=TIMEOUT_S) as driver:
             at_once(
                 lambda driver=driver: read(driver, BOOT_ID, 1),  # type: ignore[misc]
                 lambda driver=driver: read(driver, HEARTBEAT, 2),  # type: ignore[misc]

@@ -4,8 +4,9 @@ The bugs of the writer's rules are the model's own (`handshake_model.bugs`): pla
 score they have to leave its way as well.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 from taktgate.plc.contract import encoding, udt_profile
@@ -69,16 +70,25 @@ async def find_real(bug: RealBug) -> Played | None:
 
 async def find_rule(bug: Bug) -> Played | None:
     """Play the way on which the model found *bug*, and its scenario, with it in the real rules."""
-    own = of_bug(bug)
-    scores = [*([own] if own is not None else []), *_scores(bug.scenario)]
+    scores = chain(_ways([bug]), _scores(bug.scenario))
     return await _first_difference(scores, bug.patches, accepts, RUNGS)
 
 
-def _scores(scenario: str) -> list[Score]:
-    """Return the traces of *scenario*, those on which the model found its bugs first."""
-    bugs = [of_bug(bug) for bug in BUGS if bug.scenario == scenario]
-    known = [score for score in bugs if score is not None]
-    return [*known, *covering(SCENARIOS[scenario], max_states=STATES)]
+def _scores(scenario: str) -> Iterator[Score]:
+    """Yield the traces of *scenario*, those on which the model found its bugs first.
+
+    Each is made when it is played: mostly the first ones show the bug.
+    """
+    yield from _ways(bug for bug in BUGS if bug.scenario == scenario)
+    yield from covering(SCENARIOS[scenario], max_states=STATES)
+
+
+def _ways(bugs: Iterable[Bug]) -> Iterator[Score]:
+    """Yield the ways on which the model found *bugs*."""
+    for bug in bugs:
+        score = of_bug(bug)
+        if score is not None:
+            yield score
 
 
 async def _first_difference(

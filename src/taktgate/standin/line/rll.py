@@ -18,6 +18,8 @@ _PATH: Final = re.compile(r"([A-Za-z_:][\w:]*)|\[([^\]]+)\]")
 _BIT: Final = re.compile(r"(.+)\.(\d+)")
 """One bit of a DINT: `Name[3].0`."""
 Memory = dict[str, Any]
+_once: Final = lru_cache(maxsize=4096)
+"""For what is read off an operand's text: the same operands come back with each scan."""
 
 
 class LadderError(ValueError):
@@ -136,12 +138,12 @@ class Routine:
         Raises:
             LadderError: there is no such tag.
         """
-        try:
-            return int(operand)
-        except ValueError:
-            word, bit = _word(operand)
-            place, key = self._place(word)
-            return place[key] if bit is None else place[key] >> bit & 1
+        number = _number(operand)
+        if number is not None:
+            return number
+        word, bit = _word(operand)
+        place, key = self._place(word)
+        return place[key] if bit is None else place[key] >> bit & 1
 
     def store(self, operand: str, value: Any) -> None:
         """Put *value* into a tag.
@@ -157,9 +159,7 @@ class Routine:
             place[key] = place[key] & ~(1 << bit) | bool(value) << bit
 
     def _place(self, operand: str) -> tuple[Any, Any]:
-        keys: list[Any] = []
-        for name, index in _PATH.findall(operand):
-            keys.append(name or int(self.value(index)))
+        keys = [name or int(self.value(index)) for name, index in _path(operand)]
         place: Any = self.memory
         try:
             for key in keys[:-1]:
@@ -188,9 +188,26 @@ class Routine:
         return power
 
 
+@_once
+def _number(operand: str) -> int | None:
+    """Return the number that *operand* is, or None when it is a tag."""
+    try:
+        return int(operand)
+    except ValueError:
+        return None
+
+
+@_once
 def _word(operand: str) -> tuple[str, int | None]:
+    """Return the tag of *operand*, and which of its bits is meant if it is one."""
     found = _BIT.fullmatch(operand)
     return (operand, None) if found is None else (found[1], int(found[2]))
+
+
+@_once
+def _path(operand: str) -> tuple[tuple[str, str], ...]:
+    """Return the steps to the tag *operand*: each a name, or an operand that is an index."""
+    return tuple(_PATH.findall(operand))
 
 
 def timer(preset_ms: int = 0) -> Memory:

@@ -166,7 +166,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.passed)
     @rule(
         verdict=st.sampled_from([Verdict.PASS, Verdict.FAIL, Verdict.NO_DECISION]),
-        contract=st.sampled_from([CONTRACT_VERSION, CONTRACT_VERSION, "1.1"]),
+        contract=st.sampled_from([CONTRACT_VERSION, CONTRACT_VERSION, "1.0"]),
         has_new_session=st.booleans(),
     )
     def contradict_the_newest_pass(

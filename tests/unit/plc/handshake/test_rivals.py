@@ -147,7 +147,7 @@ def test_a_rival_of_a_lost_pass_is_written_if_the_link_is_back_in_time(
     assert (outcome.reason, outcome.written) == (Reason.CONFLICT, bool(written))
 
 
-@pytest.mark.parametrize("contract", ["1.1", "2.0"])
+@pytest.mark.parametrize("contract", ["1.0", "2.0"])
 def test_a_judge_of_another_contract_takes_a_pass_back(
     rules: Handshake, part_101: Command, make_envelope: MakeEnvelope, at: At, contract: str
 ) -> None:

@@ -45,7 +45,7 @@ def test_the_judges_own_no_is_passed_on(beats: BeatWatch, start_ns: int) -> None
     [
         ({"station": "VIS02"}, Cause.STATION, StatusError.NO_BEAT),
         ({"contract": "2.0"}, Cause.CONTRACT, StatusError.CONTRACT),
-        ({"contract": "1.1"}, Cause.CONTRACT, StatusError.CONTRACT),
+        ({"contract": "1.0"}, Cause.CONTRACT, StatusError.CONTRACT),
         ({"kernel_boot_id": "other"}, Cause.KERNEL_BOOT, StatusError.KERNEL_BOOT),
         ({"sent_ns": 2**62}, Cause.FUTURE, StatusError.NO_BEAT),
     ],

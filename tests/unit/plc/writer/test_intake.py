@@ -61,8 +61,8 @@ def test_a_verdict_is_used_and_counted_by_lane(
         (b'{"contract": 7}', "verdict", Cause.MALFORMED),
         (b"[" * 60_000, "verdict", Cause.MALFORMED),
         (b'{"contract": "2.0", "trigger_id": [7]}', "verdict", Cause.CONTRACT),
-        (b'{"contract": "1.1"}', "verdict", Cause.CONTRACT),
-        (b'{"contract": "1.0"}', "verdict", Cause.MALFORMED),
+        (b'{"contract": "1.0"}', "verdict", Cause.CONTRACT),
+        (b'{"contract": "1.1"}', "verdict", Cause.MALFORMED),
         (b"\xff\xfe", "beat", Cause.MALFORMED),
         (b'{"contract": "2.0"}', "verdict", Cause.CONTRACT),
         (b'{"contract": "2.0"}', "beat", Cause.CONTRACT),
@@ -97,7 +97,7 @@ def test_sixty_kilobytes_of_junk_are_not_even_read(
 def test_junk_of_any_length_is_refused_at_its_first_wrong_field(
     intake: Intake, start_ns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    payload = b'{"contract": "1.0", "nonsense": [' + b"[1]," * 1_900 + b"1]}"
+    payload = b'{"contract": "1.1", "nonsense": [' + b"[1]," * 1_900 + b"1]}"
     intake.accept(datagram(payload), start_ns)
     assert intake.count(Cause.MALFORMED) == 1
     assert "'nonsense': is unknown" in str(vars(caplog.records[0])["detail"])
@@ -124,9 +124,9 @@ def test_a_verdict_with_64_classes_is_not_too_long(
 def test_a_minor_version_is_another_contract_for_verdict_and_beat(
     intake: Intake, rules: Handshake, beats: BeatWatch, make_envelope: MakeEnvelope, start_ns: int
 ) -> None:
-    content = json.loads(encode(make_envelope())) | {"contract": "1.1", "temperature": 1}
+    content = json.loads(encode(make_envelope())) | {"contract": "1.0", "temperature": 1}
     intake.accept(datagram(json.dumps(content).encode()), start_ns + 60 * MILLISECOND)
-    intake.accept(datagram(b'{"contract": "1.1", "temperature": 1}', "beat"), start_ns)
+    intake.accept(datagram(b'{"contract": "1.0", "temperature": 1}', "beat"), start_ns)
     assert intake.count(Cause.CONTRACT) == 2
     assert [record.error_code for record in rules.due(start_ns)] == [ERROR_CODES[Reason.CONTRACT]]
     assert beats.error(start_ns) is StatusError.CONTRACT
