@@ -14,7 +14,7 @@ ROLES = {
 def check(places: Places) -> None:
     """Check the settings that inference has besides station.yaml."""
     # Here, not above: the supervisor is to stay small.
-    from taktgate.inspection.guardrails.trial import load_guardrails
+    from taktgate.inspection.guardrails.settings import load_guardrails
 
     load_guardrails(places.config)
 

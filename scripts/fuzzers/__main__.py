@@ -15,6 +15,7 @@ from fuzzers.mqtt import open_mqtt
 from fuzzers.query import open_query
 from fuzzers.rest import open_rest
 from fuzzers.routes import open_routes
+from fuzzers.surface import open_surface
 
 TARGETS: dict[str, Callable[[], AbstractAsyncContextManager[Target]]] = {
     "mqtt": open_mqtt,
@@ -22,6 +23,7 @@ TARGETS: dict[str, Callable[[], AbstractAsyncContextManager[Target]]] = {
     "query": open_query,
     "rest": open_rest,
     "cip": open_cip,
+    "surface": open_surface,
 }
 
 
@@ -64,7 +66,7 @@ def _say(text: str) -> None:
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/fuzz",
-        description="Throw malformed input at local Azure and PLC link. Exit: 1 with findings.",
+        description="Throw malformed input at our servers and readers. Exit: 1 with findings.",
     )
     parser.add_argument("target", choices=(*TARGETS, "all"))
     parser.add_argument("--cases", type=int, default=100_000, help="of each (default: 100000)")
