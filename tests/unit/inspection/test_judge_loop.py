@@ -374,7 +374,6 @@ def test_a_model_becomes_live_only_when_its_runner_is_through_with_a_shadows_fra
     station.turns()
 
     assert station.status.live == B.digest
-    station.close()
 
 
 def test_a_part_under_way_is_judged_though_its_model_is_swapped_out_and_dropped(
