@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from taktgate.bundle.manifest import Preprocessing
 
 Pixels = NDArray[np.uint8]
 Tensor = NDArray[Any]
+_PAGE_BYTES: Final = 4096
 
 
 class FrameError(ValueError):
@@ -19,9 +21,18 @@ class FrameError(ValueError):
 
 
 def allocate(spec: Preprocessing) -> Tensor:
-    """Return an array that `preprocess` can fill again and again."""
-    dtype = np.uint8 if spec.scale == "in_graph" else np.float32
-    return np.empty((1, 3, spec.height, spec.width), dtype=dtype)
+    """Return an array that `preprocess` can fill again and again.
+
+    It begins in the middle of a page. Frames begin at the start of one, and where source and
+    destination of a copy lie at nearly the same place of their pages, the processor takes each load
+    for one of a byte just stored (4 KiB aliasing): measured seven times slower for 512x512.
+    """
+    dtype = np.dtype(np.uint8 if spec.scale == "in_graph" else np.float32)
+    shape = (1, 3, spec.height, spec.width)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + _PAGE_BYTES, np.uint8)
+    start = (_PAGE_BYTES // 2 - memory.ctypes.data) % _PAGE_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def preprocess(pixels: Pixels, spec: Preprocessing, *, out: Tensor | None = None) -> Tensor:

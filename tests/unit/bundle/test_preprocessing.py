@@ -75,3 +75,11 @@ def test_a_frame_of_another_size_is_refused_where_resizing_is_not_allowed() -> N
 def test_what_is_no_frame_is_refused(frame: np.ndarray) -> None:
     with pytest.raises(FrameError, match="must be"):
         preprocess(frame, GREY)
+
+
+@pytest.mark.parametrize("spec", [GREY, GREY.model_copy(update={"scale": 1 / 255})])
+def test_the_input_lies_half_a_page_away_from_where_frames_begin(spec: Preprocessing) -> None:
+    for _ in range(5):
+        tensor = allocate(spec)
+        assert tensor.ctypes.data % 4096 == 2048
+        assert tensor.flags.c_contiguous
