@@ -14,6 +14,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -80,11 +81,12 @@ def row_of(guardrail: str, stage: str, model: str, breaches: dict[int, float]) -
             most_parts=None,
         )
     mean = sum(part * chance for part, chance in breaches.items()) / found
-    total, most = 0.0, 0
-    for most, chance in sorted(breaches.items()):  # noqa: B007 - the last one is the answer
-        total += chance
-        if total >= 0.99 * found:
-            break
+    parts = sorted(breaches)
+    reached = accumulate(breaches[part] for part in parts)
+    most = next(
+        (part for part, total in zip(parts, reached, strict=True) if total >= 0.99 * found),
+        parts[-1],
+    )
     return Row(
         guardrail=guardrail,
         stage=stage,
@@ -184,12 +186,15 @@ def escape_of(hits: int, parts: int, known: Baseline, settings: GuardrailSetting
 
 def drift_rows(settings: GuardrailSettings) -> Iterator[Row]:
     """Yield what Page's test finds on streams of simulated parts, and how soon."""
-    grey: Callable[[random.Random], float] = lambda rng: rng.gauss(0.0, 1.0)  # noqa: E731
-    yield _drift_row(settings, "images as ever", grey, 0.0)
+    yield _drift_row(settings, "images as ever", _grey, 0.0)
     yield _drift_row(settings, "scores as ever, 5 % defective", _score, 0.0)
     for shift in (0.5, 1.0, 2.0, 4.0):
-        yield _drift_row(settings, f"images shifted by {shift:g} sd of a part", grey, shift)
+        yield _drift_row(settings, f"images shifted by {shift:g} sd of a part", _grey, shift)
     yield _drift_row(settings, "scores risen by 0.15", _score, 0.15)
+
+
+def _grey(rng: random.Random) -> float:
+    return rng.gauss(0.0, 1.0)
 
 
 def _score(rng: random.Random) -> float:
@@ -202,7 +207,7 @@ def _drift_row(
     limit = 1000 if shift else _STEADY_PARTS
     after: dict[int, float] = {}
     for seed in range(_STREAMS):
-        rng = random.Random(seed)  # noqa: S311 - a simulation
+        rng = random.Random(seed)  # noqa: S311 - a simulation, repeatable by its seed; no secret
         test = PageTest(settings.drift)
         while test.is_learning:
             test.add(draw(rng))

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from benches.hub_bench.verdict import percentile
@@ -108,13 +109,13 @@ def _take_turns(
             station.pass_time(0)  # its line stays alive
         station.camera.prepare(frame)
         part = station.part(frame)
-        station.until(
-            lambda part=part: part.envelope is not None,  # type: ignore[misc]
-            _LONGEST_S,
-            "a verdict",
-        )
+        station.until(partial(_has_verdict, part), _LONGEST_S, "a verdict")
         _add_ours(measured, part)
         station.pass_time(max(0, part.sent_ns + _TAKT_NS - monotonic_ns()) / 1e9)
+
+
+def _has_verdict(part: SeenPart) -> bool:
+    return part.envelope is not None
 
 
 def _add_ours(measured: Measured, part: SeenPart) -> None:

@@ -17,6 +17,7 @@ class BoundedProtocol(H11Protocol):
     limits: ClassVar = Limits()
     _timer: asyncio.TimerHandle | None = None
 
+    # uvicorn narrows asyncio's argument in the same way.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, unless there are too many."""
         super().connection_made(transport)

@@ -33,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot start: {error}", file=sys.stderr)  # noqa: T201 - this is a command
         return EXIT_CANNOT_START
-    print("ready", flush=True)  # noqa: T201
+    print("ready", flush=True)  # noqa: T201 - whoever started it waits for this word
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     del camera
     return 0
