@@ -18,7 +18,7 @@ from taktgate.contracts.codec import decode, encode
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import ModelOrder, StagingPhase
 from taktgate.edge.process import PARENT_VARIABLE
-from taktgate.staging.gate import StationGate
+from taktgate.staging.slots.gate import StationGate
 from taktgate.staging.states import Record, Request
 from taktgate.standin.staging import tiny_bundle
 

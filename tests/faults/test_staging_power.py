@@ -13,7 +13,7 @@ from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagingPhase
 from taktgate.staging.errors import DiskError
 from taktgate.standin.staging import (
-    FaultyDisk,
+    FaultyFileSystem,
     MemoryRegistry,
     PowerCutError,
     StagerRig,
@@ -51,9 +51,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     rig.work()
     old = rig.announced()
     assert old is not None
-    disk = FaultyDisk()
+    disk = FaultyFileSystem()
     shutil.copytree(station, folder / "counted")
-    counted = StagerRig(folder / "counted", registry=registry, keys=keys, disk=disk)
+    counted = StagerRig(folder / "counted", registry=registry, keys=keys, files=disk)
     stage_new(counted)
     assert counted.announced() != old
     return World(station=station, registry=registry, keys=keys, old=old, calls=disk.calls)
@@ -86,9 +86,9 @@ def test_power_cut_never_leaves_a_slot_that_does_not_verify(
 ) -> None:
     for number in each_call(world):
         station = shutil.copytree(world.station, tmp_path / str(number))
-        disk = FaultyDisk(at=number, torn=torn)
+        disk = FaultyFileSystem(at=number, torn=torn)
         with pytest.raises(PowerCutError):
-            stage_new(StagerRig(station, registry=world.registry, keys=world.keys, disk=disk))
+            stage_new(StagerRig(station, registry=world.registry, keys=world.keys, files=disk))
         restarted = StagerRig(station, registry=world.registry, keys=world.keys)
         assert_old_or_new(restarted, world)
         restarted.stager.recover()
@@ -106,9 +106,9 @@ def test_power_cut_twice_is_no_worse_than_once(world: World, tmp_path: Path) -> 
     for number in each_call(world):
         station = shutil.copytree(world.station, tmp_path / str(number))
         for at in (number, number // 2):
-            disk = FaultyDisk(at=at, torn=True)
+            disk = FaultyFileSystem(at=at, torn=True)
             with suppress(PowerCutError):
-                stage_new(StagerRig(station, registry=world.registry, keys=world.keys, disk=disk))
+                stage_new(StagerRig(station, registry=world.registry, keys=world.keys, files=disk))
         assert_old_or_new(StagerRig(station, registry=world.registry, keys=world.keys), world)
 
 
@@ -135,7 +135,7 @@ def test_a_disk_that_stays_full_is_reported_and_keeps_the_old_model(
 ) -> None:
     station = shutil.copytree(world.station, tmp_path / "station")
     disk = AlwaysFullDisk()
-    rig = StagerRig(station, registry=world.registry, keys=world.keys, disk=disk)
+    rig = StagerRig(station, registry=world.registry, keys=world.keys, files=disk)
     rig.order("2.0.0", "o2")
     for _ in range(5):
         rig.work(seconds=60)
@@ -146,7 +146,7 @@ def test_a_disk_that_stays_full_is_reported_and_keeps_the_old_model(
     assert rig.announced_verifies()
 
 
-class AlwaysFullDisk(FaultyDisk):
+class AlwaysFullDisk(FaultyFileSystem):
     def _is_due(self) -> bool:
         return True
 
@@ -158,8 +158,8 @@ def rig_with(
     world: World, station: Path, at: int, fail: Callable[[], None], *, torn: bool
 ) -> StagerRig:
     shutil.copytree(world.station, station)
-    disk = FaultyDisk(at=at, fail=fail, torn=torn)
-    return StagerRig(station, registry=world.registry, keys=world.keys, disk=disk)
+    disk = FaultyFileSystem(at=at, fail=fail, torn=torn)
+    return StagerRig(station, registry=world.registry, keys=world.keys, files=disk)
 
 
 def test_cutting_the_power_is_not_caught_by_anyone() -> None:

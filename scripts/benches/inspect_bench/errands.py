@@ -14,9 +14,11 @@ from typing import Final, Self
 
 from benches.hub_bench.process import BenchProcess
 from benches.inspect_bench.agent_beside import AgentBeside, free_port
-from benches.inspect_bench.ballast import NAME, VERSION, write_ballast
+from benches.inspect_bench.ballast import write_ballast
 from benches.inspect_bench.station import Station
 from benches.plc_bench.figures import Line
+
+from taktgate.standin.sample_registry import SampleRegistry
 
 _PACKAGE: Final = "inspect_bench"
 
@@ -52,11 +54,10 @@ class Errands:
     def __enter__(self) -> Self:
         """Start the processes; nothing is done yet."""
         with self._stack:
-            registry = self._folder / "registry"
-            place = registry / NAME / VERSION
-            place.mkdir(parents=True)
-            (place / "cpu.bundle").symlink_to(self._bundle)
-            port = _serve_files(self._stack, registry)
+            registry = SampleRegistry(self._folder / "registry", keys=self._folder / "keys")
+            registry.release(self._bundle)
+            registry.trust_in(self._station.folder / "config")
+            port = _serve_files(self._stack, registry.directory)
             enter = self._stack.enter_context
             agent = enter(AgentBeside(self._station))
             self._stager = enter(BenchProcess("staging", package=_PACKAGE))

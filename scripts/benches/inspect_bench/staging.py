@@ -14,13 +14,14 @@ from opentelemetry.metrics import NoOpMeter
 from taktgate.contracts.twins import StagingPhase
 from taktgate.edge.process import take_idle_priority_as_a_whole
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
-from taktgate.staging.disk import LocalDisk
-from taktgate.staging.fetch import UrlFetcher
-from taktgate.staging.gate import StationGate
+from taktgate.staging.fetch.web import UrlFetcher
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import Journal
 from taktgate.staging.orders import OrderDesk
-from taktgate.staging.slots import Slots
+from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
+from taktgate.staging.slots.disk import Disk
+from taktgate.staging.slots.gate import StationGate
+from taktgate.staging.slots.slots import Slots
 from taktgate.staging.stager import Stager
 
 _MOST_STEPS: Final = 1000
@@ -74,7 +75,7 @@ class Staging:
         Raises:
             RuntimeError: the bundle was refused, or it never ends.
         """
-        disk = LocalDisk()
+        disk = Disk()
         journal = Journal(root, disk=disk)
         activation = ActivationFile(path=root / ACTIVATION_FILE)
         gate = StationGate(config=self._config, device_class="cpu")
@@ -82,9 +83,15 @@ class Staging:
             journal=journal,
             slots=Slots(root, disk=disk, gate=gate),
             disk=disk,
-            fetcher=UrlFetcher(),
+            registry=TufRegistry(
+                root / "trust",
+                trusted_root=self._config / TRUSTED_ROOT_FILE,
+                fetcher=UrlFetcher(),
+                disk=disk,
+                device_class="cpu",
+            ),
             activation=activation,
-            device_class="cpu",
+            waived_hil=True,
             instruments=self._instruments,
         )
         desk = OrderDesk(journal=journal, stager=stager, activation=activation, code="bench")

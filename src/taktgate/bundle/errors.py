@@ -4,6 +4,7 @@ BundleError
 ├── ArchiveError             ARCHIVE       no archive of ours, too big, or playing tricks
 ├── SignatureError           SIGNATURE     not signed by a key this device trusts
 ├── ManifestError            MANIFEST      the manifest breaks a rule; names field and rule
+├── FactsError               FACTS         the registry's facts of a bundle break a rule
 ├── DigestMismatchError      DIGEST        a file is not the one the manifest lists
 ├── IncompatibleError        INCOMPATIBLE  sound, but not for this device
 ├── GoldenUnavailableError   GOLDEN        its golden images cannot be had here
@@ -46,6 +47,22 @@ class ManifestError(BundleError):
 
     def __init__(self, field: str, rule: str) -> None:
         super().__init__(f"manifest field {field}: {rule}" if field else f"manifest: {rule}")
+        self.field = field
+        self.rule = rule
+
+
+class FactsError(BundleError):
+    """The signed facts of a target break a rule.
+
+    Attributes:
+        field: The field, dotted.
+        rule: The rule that was broken.
+    """
+
+    reason: ClassVar[str] = "FACTS"
+
+    def __init__(self, field: str, rule: str) -> None:
+        super().__init__(f"target facts field {field}: {rule}")
         self.field = field
         self.rule = rule
 

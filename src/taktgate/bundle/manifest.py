@@ -38,6 +38,52 @@ class Toolchain(Part):
     onnx: str
 
 
+ArtifactKind = Literal["onnx", "ort_optimized", "trt_engine"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Compilation(Part):
+    """What turned the source model into a file that runs with these very versions only.
+
+    Attributes:
+        ort: The ONNX Runtime that compiled it.
+        machine: The processor, as `platform.machine()` names it.
+        optimization: Level of ONNX Runtime's graph optimizations; "all" is bound to the processor.
+        calibration_data: Digest of the data that a quantization was calibrated on.
+    """
+
+    ort: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    provider: Literal["CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"]
+    machine: Literal["x86_64", "aarch64"]
+    optimization: Literal["basic", "extended", "all"]
+    cuda: str | None
+    cudnn: str | None
+    tensorrt: str | None
+    calibration_data: Sha256 | None
+
+
+class Artifact(Part):
+    """What lies in model.onnx: the source model itself, or what was compiled from it.
+
+    All kinds are ONNX files: an optimised one holds ONNX Runtime's own operators, a TensorRT engine
+    is embedded in a node (https://onnxruntime.ai/docs/execution-providers/EP-Context-Design.html).
+    """
+
+    kind: ArtifactKind
+    precision: Precision
+    compilation: Compilation | None
+
+    @model_validator(mode="after")
+    def _compiled_says_by_what(self) -> Self:
+        if (self.kind == "onnx") != (self.compilation is None):
+            raise ValueError('compilation must be null for, and only for, the kind "onnx"')
+        return self
+
+
+PORTABLE = Artifact(kind="onnx", precision="fp32", compilation=None)
+"""The source model itself: what a manifest without `artifact` means."""
+
+
 class ModelInput(Part):
     """The one input of the model."""
 
@@ -168,6 +214,7 @@ class Manifest(Part):
     latency_claims: LatencyClaims
     hil_report_digest: Sha256 | None
     files: Annotated[tuple[BundleFile, ...], Field(min_length=1, max_length=1024)]
+    artifact: Artifact = PORTABLE
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -192,6 +239,8 @@ class Manifest(Part):
     def to_bytes(self) -> bytes:
         """Return the bytes that are signed: keys sorted, two spaces, one newline at the end."""
         document = self.model_dump(mode="json", by_alias=True)
+        if self.artifact == PORTABLE:
+            del document["artifact"]  # what is not said has one form only
         return (json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n").encode()
 
     @property
@@ -221,6 +270,8 @@ class Manifest(Part):
         listed = {its.path: its.sha256 for its in self.files}
         if "model.onnx" not in listed:
             raise ValueError("files must list model.onnx")
+        if self.artifact.kind == "onnx" and listed["model.onnx"] != self.source_digest:
+            raise ValueError('source_digest must be that of model.onnx for the kind "onnx"')
         pixels = {path: digest for path, digest in listed.items() if path.startswith("golden/")}
         needed = {its.id: its.sha256 for its in self.golden.items}
         if pixels != (needed if self.golden.source == "bundle" else {}):

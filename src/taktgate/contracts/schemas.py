@@ -9,8 +9,11 @@ from typing import Any, Final
 
 from taktgate.contracts.activation import Activation, Rollback
 from taktgate.contracts.codec import adapter
+from taktgate.contracts.hold import Hold
 from taktgate.contracts.line import Beat, LineState
 from taktgate.contracts.outcome import Outcome
+from taktgate.contracts.pulse import JudgePulse
+from taktgate.contracts.runtime import RuntimeFacts
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import (
     InspectionReported,
@@ -25,10 +28,13 @@ FOLDER: Final = Path(__file__).parent / "json"
 DOCUMENTS: Final[tuple[type[Any], ...]] = (
     Activation,
     Beat,
+    Hold,
     InspectionReported,
+    JudgePulse,
     LineState,
     Outcome,
     Rollback,
+    RuntimeFacts,
     StagedModel,
     StagerDesired,
     StagerReported,

@@ -39,11 +39,22 @@ class StagingPhase(StrEnum):
     """Where the stager stands with the newest order."""
 
     IDLE = "idle"
+    """Nothing is ordered."""
+    HELD = "held"
+    """The station says: not now. `hold` says why."""
     FETCHING = "fetching"
     VERIFYING = "verifying"
+    TESTING = "testing"
+    """The smoke test runs, in a sandbox."""
     STAGED = "staged"
+    """Announced: it lies verified in a slot, and inference has not begun with it."""
+    TRIAL = "trial"
+    """Inference has begun with it: from loading it to the last part of its trial."""
+    CONFIRMED = "confirmed"
+    """It judges, and is last-known-good."""
     FAILED = "failed"
     BLOCKED = "blocked"
+    """It was rolled back here under this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +66,42 @@ class TypedError:
     reason: Annotated[str, Field(max_length=64)]
     message: Annotated[str, Field(max_length=500)]
     order: Order | None = None
+    retryAt: str | None = None
+    """Wall-clock label (ISO 8601) of the next try; None when there will be none by itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a download got."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    fetchedBytes: Annotated[int, Field(ge=0)]
+    totalBytes: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsDisk:
+    """The slots volume. Free space is rounded, so that it is no news each second."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    slots: Annotated[int, Field(ge=0)]
+    usedMb: Annotated[int, Field(ge=0)]
+    quotaMb: Annotated[int, Field(ge=0)]
+    freeMb: Annotated[int, Field(ge=0)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryTrust:
+    """The signed metadata that this station trusts, and until when."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    root: Annotated[int, Field(ge=1)]
+    timestamp: Annotated[int, Field(ge=0)]
+    expires: str
+    """Of the timestamp (ISO 8601)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +116,15 @@ class StagerReported:
     order: Order | None = None
     staged: ModelRef | None = None
     slot: Name | None = None
+    progress: Progress | None = None
+    hold: Annotated[str, Field(max_length=200)] | None = None
+    live: ModelRef | None = None
+    """This and the next three: what inference's `activation.json` says."""
+    candidate: ModelRef | None = None
+    lastKnownGood: ModelRef | None = None
+    previous: ModelRef | None = None
+    registry: RegistryTrust | None = None
+    disk: SlotsDisk | None = None
     lastError: TypedError | None = None
 
 

@@ -1,11 +1,12 @@
 """Durable files: after a power cut a path holds its old content or its new content, whole."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from taktgate.edge.file_system import LOCAL, FileSystem
 
-def publish(path: Path, content: bytes, *, mode: int = 0o640) -> None:
+
+def publish(path: Path, content: bytes, *, mode: int = 0o640, files: FileSystem = LOCAL) -> None:
     """Replace *path* by *content* atomically and durably.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder: the rename may reach the
@@ -18,17 +19,19 @@ def publish(path: Path, content: bytes, *, mode: int = 0o640) -> None:
             not be synced, the new one for as long as the power stays on.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
+    discard(temporary, files=files)
     try:
-        write_through(temporary, content, mode=mode)
-        temporary.replace(path)
+        write_through(temporary, content, mode=mode, files=files)
+        files.rename(temporary, path)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        discard(temporary, files=files)
         raise
-    sync_folder(path.parent)
+    files.sync_folder(path.parent)
 
 
-def write_through(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o640) -> None:
+def write_through(
+    path: Path, content: bytes | Iterable[bytes], *, mode: int = 0o640, files: FileSystem = LOCAL
+) -> None:
     """Write a new file and wait until its bytes are on the disk. Its name is not durable yet.
 
     *content* may come in chunks. When they fail to come, half a file does not stay either.
@@ -36,15 +39,38 @@ def write_through(path: Path, content: bytes | Iterable[bytes], *, mode: int = 0
     Raises:
         OSError: the disk refused, or *path* exists.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = files.create(path, mode=mode)
     try:
-        with open(descriptor, "wb") as file:
-            file.writelines((content,) if isinstance(content, bytes) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            for chunk in (content,) if isinstance(content, bytes) else content:
+                write_whole(descriptor, chunk, files=files)
+            files.sync(descriptor)
+        finally:
+            files.close(descriptor)
     except Exception:
-        path.unlink(missing_ok=True)
+        files.unlink(path)
         raise
+
+
+def write_whole(descriptor: int, data: bytes, *, files: FileSystem = LOCAL) -> None:
+    """Write all of *data*, however little a call takes.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    rest = memoryview(data)
+    while rest:
+        rest = rest[files.write(descriptor, rest) :]
+
+
+def discard(path: Path, *, files: FileSystem = LOCAL) -> None:
+    """Take away the file *path*, if it is there.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if path.is_symlink() or path.exists():
+        files.unlink(path)
 
 
 def sync_folder(folder: Path) -> None:
@@ -53,8 +79,4 @@ def sync_folder(folder: Path) -> None:
     Raises:
         OSError: the disk refused.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    LOCAL.sync_folder(folder)

@@ -21,6 +21,7 @@ from taktgate.edge.camera_settings import CameraSettings
 from taktgate.edge.places import SettingsError
 
 M = TypeVar("M", bound=BaseModel)
+_WINDOW = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"
 STRICT = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -136,6 +137,30 @@ class RecordSettings(BaseModel):
     days: Annotated[int, Field(ge=1, le=3650)] = 30
 
 
+class StagingSettings(BaseModel):
+    """When, how fast and how much may be staged."""
+
+    model_config = STRICT
+
+    windows: tuple[Annotated[str, Field(pattern=_WINDOW)], ...] = ()
+    """Times of day, `22:00-06:00`, in UTC, in which new models may be fetched and announced; none
+    given: always."""
+    rate_mb_s: Annotated[float, Field(gt=0.0, le=10_000.0)] | None = None
+    """Most megabytes a second of a download; null: as fast as it comes."""
+    pause_at: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8
+    """Staging pauses while the slowest of the last parts took this share of its budget or more."""
+    quota_mb: Annotated[int, Field(ge=16, le=1_000_000)] = 4096
+    """Most megabytes on the slots volume, what is being unpacked included."""
+    reserve_mb: Annotated[int, Field(ge=0, le=1_000_000)] = 64
+    """Megabytes of that volume that stay free."""
+    waived_hil: bool = True
+    """Take bundles that were released without a hardware-in-the-loop report."""
+    smoke_memory_mb: Annotated[int, Field(ge=256, le=1_000_000)] = 2048
+    """Address space of the smoke test's process."""
+    smoke_limit_s: Annotated[float, Field(gt=0.0, le=600.0)] = 60.0
+    """After so long the smoke test has failed."""
+
+
 class StationSettings(BaseModel):
     """station.yaml: what a controls engineer edits."""
 
@@ -151,6 +176,7 @@ class StationSettings(BaseModel):
     surface: SurfaceSettings = SurfaceSettings()
     records: RecordSettings = RecordSettings()
     realtime: RealtimeSettings = RealtimeSettings()
+    staging: StagingSettings = StagingSettings()
 
 
 def load_station(path: Path) -> StationSettings:

@@ -13,6 +13,7 @@ from typing import Final
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.codec import ContractError, decode, encode, is_compatible
+from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import publish
 from taktgate.inspection.control import Proof
 from taktgate.inspection.errors import ActivationFileError
@@ -37,6 +38,7 @@ class ActivationFiles:
     """The agent's durable memory in *folder*."""
 
     folder: Path
+    files: FileSystem = LOCAL
 
     def read(self) -> Activation:
         """Return the activation; EMPTY on a station that never had a model.
@@ -82,8 +84,8 @@ class ActivationFiles:
         except ActivationFileError:
             present = None  # the generation before is worth more than what cannot be read
         if present is not None:
-            publish(self.folder / PREVIOUS, encode(present))
-        publish(self.folder / ACTIVATION, encode(activation))
+            self._publish(self.folder / PREVIOUS, encode(present))
+        self._publish(self.folder / ACTIVATION, encode(activation))
 
     def repair(self, activation: Activation) -> None:
         """Put a damaged file aside and *activation*, if only that all is forgotten, in its place.
@@ -93,8 +95,11 @@ class ActivationFiles:
         """
         damaged = self.folder / ACTIVATION
         if damaged.exists():
-            publish(self.folder / UNREADABLE, damaged.read_bytes())
-        publish(damaged, encode(activation))
+            self._publish(self.folder / UNREADABLE, damaged.read_bytes())
+        self._publish(damaged, encode(activation))
+
+    def _publish(self, path: Path, content: bytes) -> None:
+        publish(path, content, files=self.files)
 
     def _load(self, name: str) -> Activation | None:
         path = self.folder / name
@@ -123,4 +128,4 @@ class ActivationFiles:
         Raises:
             OSError: the disk refused.
         """
-        publish(self.folder / PROVEN, encode(proof))
+        self._publish(self.folder / PROVEN, encode(proof))

@@ -8,12 +8,16 @@ StagingError
 │   │   └── DiskFullError      DISK_FULL      the slots volume has no room
 │   ├── ActivationUnknownError ACTIVATION     inference's record cannot be read
 │   ├── TrialRunningError      TRIAL_RUNNING  slots and orders stay until it has settled
+│   ├── DistrustError          (see there)    the registry's metadata cannot be trusted
+│   ├── TargetChangedError     TARGET         the bytes are not those that the registry signed
 │   └── GateError              KEY, DEVICE    this station cannot verify anything
 ├── RefusedError               the order's fault: not tried again under the same order
 │   ├── NotFoundError          NOT_FOUND      no such bundle for this device class
 │   ├── DeniedError            DENIED         the registry refuses to hand it over
 │   ├── TooLargeError          TOO_LARGE      more bytes than a bundle may have
-│   └── OtherModelError        OTHER_MODEL    sound, but not of the ordered name and version
+│   ├── OtherModelError        OTHER_MODEL    sound, but not of the ordered name and version
+│   ├── NotPermittedError      NOT_PERMITTED  the signed registry does not release it to stations
+│   └── SmokeError             SMOKE          it does not run as it should, in a sandbox
 ├── BarredError                BLOCKED        rolled back here under this very order
 ├── SupersededError            SUPERSEDED     a newer order came in between
 └── IllegalTransitionError     BUG            an event that its phase does not know
@@ -68,6 +72,25 @@ class TrialRunningError(RetriedError):
     reason = "TRIAL_RUNNING"
 
 
+class DistrustError(RetriedError):
+    """The registry's metadata cannot be trusted: what is live stays, and it is asked again.
+
+    Its `reason` is one of those that `taktgate.staging.registry` gives: one for each attack.
+    """
+
+    reason = "DISTRUST"
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class TargetChangedError(RetriedError):
+    """The downloaded bytes are not those that the registry signed; they are thrown away."""
+
+    reason = "TARGET"
+
+
 class GateError(RetriedError):
     """This station cannot verify anything: its own keys or device facts are at fault.
 
@@ -105,6 +128,26 @@ class OtherModelError(RefusedError):
     """The bundle's manifest does not say what the order says."""
 
     reason = "OTHER_MODEL"
+
+
+class NotPermittedError(RefusedError):
+    """The signed registry does not let stations take this bundle.
+
+    Attributes:
+        rule: The release state that it is in, or "hil".
+    """
+
+    reason = "NOT_PERMITTED"
+
+    def __init__(self, rule: str, message: str) -> None:
+        super().__init__(f"{rule}: {message}")
+        self.rule = rule
+
+
+class SmokeError(RefusedError):
+    """The model does not run as it should, within its limits, on this device."""
+
+    reason = "SMOKE"
 
 
 class BarredError(StagingError):

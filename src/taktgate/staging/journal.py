@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 from taktgate.contracts.codec import ContractError, decode, encode, is_compatible
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import TypedError
-from taktgate.staging.disk import Disk
+from taktgate.staging.slots.disk import Disk
 from taktgate.staging.states import Event, Record, Request, after, ordered, resumed
 
 log = logging.getLogger(__name__)

@@ -15,10 +15,10 @@ from taktgate.contracts.twins import (
     read_desired,
 )
 from taktgate.staging.activation import ActivationFile, is_trial_running
-from taktgate.staging.disk import disk_errors
 from taktgate.staging.errors import RetriedError, SupersededError, TrialRunningError
-from taktgate.staging.fetch import broken_rule
+from taktgate.staging.fetch.repository import broken_rule
 from taktgate.staging.journal import Journal
+from taktgate.staging.slots.disk import disk_errors
 from taktgate.staging.stager import Stager, typed
 from taktgate.staging.states import AT_WORK, Request
 

@@ -5,7 +5,7 @@ rename, sync, announce. No step touches the announced slot, so the power may go 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,6 @@ from taktgate.staging.activation import (
     is_trial_running,
     slots_in_use,
 )
-from taktgate.staging.disk import Disk, disk_errors
 from taktgate.staging.errors import (
     BarredError,
     RefusedError,
@@ -30,10 +29,12 @@ from taktgate.staging.errors import (
     StagingError,
     TrialRunningError,
 )
-from taktgate.staging.fetch import Fetcher, bundle_url
+from taktgate.staging.fetch.spool import Spool
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import Journal
-from taktgate.staging.slots import Shelved, Slots
+from taktgate.staging.registry.offers import Registry, require_permitted
+from taktgate.staging.slots.disk import Disk, disk_errors
+from taktgate.staging.slots.slots import Shelved, Slots
 from taktgate.staging.states import Event, Request
 
 MAX_SPARE_SLOTS: Final = 4
@@ -49,17 +50,17 @@ class Stager:
         journal: Journal,
         slots: Slots,
         disk: Disk,
-        fetcher: Fetcher,
+        registry: Registry,
         activation: ActivationFile,
-        device_class: str,
+        waived_hil: bool,
         instruments: Instruments,
     ) -> None:
         self._journal = journal
         self._slots = slots
         self._disk = disk
-        self._fetcher = fetcher
+        self._registry = registry
         self._activation = activation
-        self._device_class = device_class
+        self._waived_hil = waived_hil
         self._instruments = instruments
 
     def recover(self) -> None:
@@ -139,21 +140,19 @@ class Stager:
             self._journal.advance(Event.FETCHED)
             check()
             shelved = self._slots.shelve(self._slots.unpack(archive, request.model))
+            self._slots.drop_spools()
         else:
             self._journal.advance(Event.FOUND)
         self._announce(shelved, request)
 
     def _download(self, request: Request, check: Callable[[], None]) -> Path:
-        path = self._slots.spool_path(request.model)
-        url = bundle_url(request, self._device_class)
-
-        def pieces() -> Iterator[bytes]:
-            for piece in self._fetcher.fetch(url):
-                check()
-                self._instruments.fetched(len(piece))
-                yield piece
-
-        self._disk.spool(path, pieces())
+        offer = self._registry.offer(request)
+        require_permitted(offer, waived_hil=self._waived_hil)
+        path = self._slots.spool_path(offer.sha256)
+        self._slots.drop_spools(but=path)
+        for size_bytes in Spool(path, disk=self._disk).fill(offer, self._registry):
+            check()
+            self._instruments.fetched(size_bytes)
         return path
 
     def _announce(self, shelved: Shelved, request: Request) -> None:

@@ -15,19 +15,22 @@ from taktgate.edge.settings import StationSettings
 from taktgate.edge.startup import run_process
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
 from taktgate.staging.agent import StagerAgent
-from taktgate.staging.disk import LocalDisk
-from taktgate.staging.fetch import UrlFetcher
-from taktgate.staging.gate import StationGate
+from taktgate.staging.fetch.web import UrlFetcher
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import Journal
 from taktgate.staging.orders import OrderDesk
+from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
 from taktgate.staging.reporting import Reporter
-from taktgate.staging.slots import Slots
+from taktgate.staging.slots.disk import Disk
+from taktgate.staging.slots.gate import StationGate
+from taktgate.staging.slots.slots import Slots
 from taktgate.staging.stager import Stager
 
 log = logging.getLogger(__name__)
 
 LOCK_FILE: Final = ".stager.lock"
+TRUST_FOLDER: Final = "trust"
+"""On the slots volume: the registry's metadata that is trusted."""
 
 
 def stage(places: Places, station: StationSettings) -> int:
@@ -51,7 +54,7 @@ def make_way(activation: ActivationFile) -> None:
 
 
 def _serve(places: Places, station: StationSettings, activation: ActivationFile) -> int:
-    disk = LocalDisk()
+    disk = Disk()
     try:
         journal = Journal(places.slots, disk=disk)
     except OSError as error:
@@ -68,9 +71,15 @@ def _serve(places: Places, station: StationSettings, activation: ActivationFile)
             gate=StationGate(config=places.config, device_class=station.device_class),
         ),
         disk=disk,
-        fetcher=UrlFetcher(),
+        registry=TufRegistry(
+            places.slots / TRUST_FOLDER,
+            trusted_root=places.config / TRUSTED_ROOT_FILE,
+            fetcher=UrlFetcher(),
+            disk=disk,
+            device_class=station.device_class,
+        ),
         activation=activation,
-        device_class=station.device_class,
+        waived_hil=station.staging.waived_hil,
         instruments=Instruments(metrics.meter, phase=lambda: journal.record.phase),
     )
     hub = AzureHub()

@@ -1,30 +1,39 @@
 """A stager without process, hub or network, and a slots volume that fails on demand: for tests."""
 
 import errno
+import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from opentelemetry.metrics import NoOpMeter
 
-from taktgate.bundle.archive import pack
+from taktgate.bundle.archive import pack, unpack
 from taktgate.bundle.compatibility import DeviceFacts
 from taktgate.bundle.manifest import Manifest, digest_of
 from taktgate.bundle.signing import SigningKey, TrustedKeys
+from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState, bundle_path
 from taktgate.bundle.verification import VerifiedBundle, verify_directory
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.codec import decode, encode
 from taktgate.contracts.staged import StagedModel
+from taktgate.contracts.twins import RegistryTrust
+from taktgate.edge.file_system import LOCAL, FileSystem, LocalFileSystem
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
-from taktgate.staging.disk import Disk, LocalDisk
 from taktgate.staging.errors import NotFoundError
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import ANNOUNCED_FILE, Journal
 from taktgate.staging.orders import BackOff, OrderDesk
-from taktgate.staging.slots import Slots
+from taktgate.staging.registry.offers import Offer
+from taktgate.staging.slots.disk import Disk
+from taktgate.staging.slots.slots import Slots
 from taktgate.staging.stager import Stager
+from taktgate.staging.states import Request
+
+T = TypeVar("T")
 
 DEVICE_CLASS: Final = "cpu"
 REPOSITORY: Final = "https://models.example"
@@ -38,77 +47,68 @@ class PowerCutError(BaseException):
     """The power is gone: nothing that catches exceptions may catch this one."""
 
 
-class FaultyDisk:
-    """Counts what is done to a disk, and makes call number *at* fail.
+class FaultyFileSystem(LocalFileSystem):
+    """Counts what is done to a file system, and makes call number *at* fail.
 
-    *fail* raises; what was written by then stays. A *torn* call does half of its work first.
+    *fail* raises; what was done by then stays. A *torn* write has taken half of its bytes; another
+    torn call has done its work.
     """
 
     def __init__(
         self, *, at: int | None = None, fail: Callable[[], None] | None = None, torn: bool = False
     ) -> None:
-        self._disk = LocalDisk()
         self._at = at
         self._fail = fail or cut_power
         self._torn = torn
         self.calls = 0
 
-    def publish(self, path: Path, content: bytes) -> None:
-        """Replace *path*; torn, a temporary file is left."""
-        if self._is_due():
-            if self._torn:
-                path.with_name(f".{path.name}.0.tmp").write_bytes(content[: len(content) // 2])
-            self._fail()
-        self._disk.publish(path, content)
-
-    def write(self, path: Path, chunks: Iterable[bytes]) -> None:
-        """Write *path*; torn, half of it."""
-        if self._is_due():
-            if self._torn:
-                content = b"".join(chunks)
-                path.write_bytes(content[: len(content) // 2])
-            self._fail()
-        self._disk.write(path, chunks)
-
-    def spool(self, path: Path, chunks: Iterable[bytes]) -> None:
-        """Write *path*; each chunk counts as a call."""
-        self._disk.spool(path, self._counted(chunks))
-
-    def make_folder(self, path: Path) -> None:
+    def create(self, path: Path, *, mode: int) -> int:
         """Make *path*."""
-        self._or_fail()
-        self._disk.make_folder(path)
+        return self._call(lambda: super(FaultyFileSystem, self).create(path, mode=mode))
 
-    def sync_folder(self, path: Path) -> None:
-        """Make the names in *path* durable."""
-        self._or_fail()
-        self._disk.sync_folder(path)
+    def extend(self, path: Path, *, size_bytes: int) -> int:
+        """Open *path* at *size_bytes*."""
+        return self._call(lambda: super(FaultyFileSystem, self).extend(path, size_bytes=size_bytes))
+
+    def write(self, descriptor: int, data: memoryview) -> int:
+        """Write *data*; torn, half of it."""
+        if self._is_due():
+            if self._torn:
+                super().write(descriptor, data[: len(data) // 2])
+            self._fail()
+        return super().write(descriptor, data)
+
+    def sync(self, descriptor: int) -> None:
+        """Sync a file."""
+        self._call(lambda: super(FaultyFileSystem, self).sync(descriptor))
 
     def rename(self, path: Path, to: Path) -> None:
-        """Rename *path*; torn, the rename is done before the failure."""
-        if self._is_due():
-            if self._torn:
-                self._disk.rename(path, to)
-            self._fail()
-        self._disk.rename(path, to)
+        """Rename *path*."""
+        self._call(lambda: super(FaultyFileSystem, self).rename(path, to))
 
-    def remove(self, path: Path) -> None:
-        """Remove *path*; torn, a folder loses only some of its files."""
-        if self._is_due():
-            if self._torn and path.is_dir():
-                (path / "manifest.json").unlink(missing_ok=True)
-            self._fail()
-        self._disk.remove(path)
+    def unlink(self, path: Path) -> None:
+        """Remove *path*."""
+        self._call(lambda: super(FaultyFileSystem, self).unlink(path))
 
-    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._or_fail()
-            yield chunk
-        self._or_fail()
+    def make_folder(self, path: Path, *, mode: int) -> None:
+        """Make *path*."""
+        self._call(lambda: super(FaultyFileSystem, self).make_folder(path, mode=mode))
 
-    def _or_fail(self) -> None:
-        if self._is_due():
-            self._fail()
+    def remove_folder(self, path: Path) -> None:
+        """Remove *path*."""
+        self._call(lambda: super(FaultyFileSystem, self).remove_folder(path))
+
+    def sync_folder(self, path: Path) -> None:
+        """Sync a folder."""
+        self._call(lambda: super(FaultyFileSystem, self).sync_folder(path))
+
+    def _call(self, call: Callable[[], T]) -> T:
+        if not self._is_due():
+            return call()
+        if self._torn:
+            call()
+        self._fail()
+        raise AssertionError("fail must raise")
 
     def _is_due(self) -> bool:
         self.calls += 1
@@ -138,25 +138,54 @@ class MemoryRegistry:
     """A registry that is a dictionary, and that counts what is fetched."""
 
     bundles: dict[str, bytes] = field(default_factory=dict)
+    facts: dict[str, BundleFacts] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
     error: Exception | None = None
-    """Raised by the next fetches while it is set."""
+    """Raised by the next look-ups while it is set."""
 
     def add(self, name: str, version: str, bundle: bytes) -> None:
         """Offer *bundle* under name and version."""
-        self.bundles[f"{REPOSITORY}/{name}/{version}/{DEVICE_CLASS}.bundle"] = bundle
+        path = bundle_path(name, version, DEVICE_CLASS)
+        self.bundles[path] = bundle
+        self.facts[path] = _facts(bundle)
 
-    def fetch(self, url: str) -> Iterator[bytes]:
-        """Yield the content of *url* in four pieces."""
-        self.fetched.append(url)
+    def offer(self, request: Request) -> Offer:
+        """Return what there is for *request*."""
+        path = bundle_path(request.model.name, request.model.version, DEVICE_CLASS)
+        self.fetched.append(path)
         if self.error is not None:
             raise self.error
-        if url not in self.bundles:
-            raise NotFoundError(url)
-        content = self.bundles[url]
+        if path not in self.bundles:
+            raise NotFoundError(path)
+        content = self.bundles[path]
+        return Offer(
+            path=path,
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            url=f"{REPOSITORY}/{path}",
+            facts=self.facts[path],
+        )
+
+    def fetch(self, offer: Offer, *, start: int) -> Iterator[bytes]:
+        """Yield the bundle in pieces of a quarter."""
+        content = self.bundles[offer.path]
         size = -(-len(content) // 4)
-        for start in range(0, len(content), size):
-            yield content[start : start + size]
+        for place in range(start, len(content), size):
+            yield content[place : place + size]
+
+    def trust(self) -> RegistryTrust | None:
+        """Return nothing: a dictionary is not signed."""
+        return None
+
+
+def _facts(bundle: bytes) -> BundleFacts:
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "bundle"
+        archive.write_bytes(bundle)
+        unpack(archive, Path(folder) / "unpacked")
+        data = (Path(folder) / "unpacked/manifest.json").read_bytes()
+    facts = BundleFacts.of(Manifest.parse(data), digest=digest_of(data), serial=1)
+    return facts.model_copy(update={"state": ReleaseState.RELEASED, "hil": HilStatus.WAIVED})
 
 
 class _Gate:
@@ -177,14 +206,14 @@ class StagerRig:
     """A station's stager on the folder *root*. A new rig on an old folder is a restart."""
 
     def __init__(
-        self, root: Path, *, registry: MemoryRegistry, keys: TrustedKeys, disk: Disk | None = None
+        self, root: Path, *, registry: MemoryRegistry, keys: TrustedKeys, files: FileSystem = LOCAL
     ) -> None:
         self.slots_root = root / "slots"
         self.state_root = root / "state"
         for folder in (self.slots_root, self.state_root):
             folder.mkdir(parents=True, exist_ok=True)
         self.now_s = 0.0
-        disk = disk or LocalDisk()
+        disk = Disk(files)
         self.journal = Journal(self.slots_root, disk=disk)
         self.slots = Slots(self.slots_root, disk=disk, gate=_Gate(keys))
         activation = ActivationFile(path=self.state_root / ACTIVATION_FILE)
@@ -192,9 +221,9 @@ class StagerRig:
             journal=self.journal,
             slots=self.slots,
             disk=disk,
-            fetcher=registry,
+            registry=registry,
             activation=activation,
-            device_class=DEVICE_CLASS,
+            waived_hil=True,
             instruments=Instruments(NoOpMeter("test"), phase=lambda: self.journal.record.phase),
         )
         self.desk = OrderDesk(

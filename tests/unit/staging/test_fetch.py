@@ -19,7 +19,7 @@ from taktgate.staging.errors import (
     TooSlowError,
     UnreachableError,
 )
-from taktgate.staging.fetch import (
+from taktgate.staging.fetch.web import (
     FetchLimits,
     UrlFetcher,
     broken_rule,

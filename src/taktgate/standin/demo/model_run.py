@@ -17,7 +17,7 @@ from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS, ModelFaultKind
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.readiness import READY_WITHIN_S, StationNotReadyError, until_first_part
 from taktgate.standin.demo.remarks import remarks
-from taktgate.standin.demo.samples import DEVICE_CLASS, SOLAR_CELLS, WELD_SEAMS, SampleLine
+from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_model_fault, print_summary
 from taktgate.standin.demo.station import LocalStation
 from taktgate.standin.demo.tally import Tally
@@ -138,18 +138,18 @@ def objections(way: Way, *, expected: str, first: str) -> Sequence[str]:
 
 
 def _lay_out(world: World, kind: ModelFaultKind, line: SampleLine, version: str) -> None:
-    """Lay the faulty model where the stager looks for it."""
+    """Release the faulty model: signature, digest and golden images are in order."""
     if kind.harm is None:
         return
-    folder = world.cloud.repository.directory / line.model / version
-    folder.mkdir(parents=True)
+    bundle = world.cloud.directory / f"{version}.bundle"
     write_faulty(
         line.bundle(line.first),
         kind.harm,
         version=version,
         delay_ms=kind.delay_ms,
-        to=folder / f"{DEVICE_CLASS}.bundle",
+        to=bundle,
     )
+    world.registry.release(bundle)
 
 
 async def _produce(

@@ -1,6 +1,5 @@
 """The sample bundles that come with the local world, and the folders they need around them."""
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -61,15 +60,3 @@ WELD_SEAMS: Final = SampleLine(
     overrejecting="1.2.0-overreject",
     min_agreement=0.99,
 )
-
-
-def fill_repository(repository: Path, line: SampleLine, *versions: str) -> None:
-    """Lay *versions* of the line's model where a stager looks for them.
-
-    Raises:
-        SampleMissingError: a bundle is not in this checkout.
-    """
-    for version in versions:
-        folder = repository / line.model / version
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(line.bundle(version), folder / f"{DEVICE_CLASS}.bundle")

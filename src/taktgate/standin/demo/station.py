@@ -130,7 +130,7 @@ class LocalStation:
                 }
                 for module, port in _METRICS_PORTS.items()
             },
-            volumes={_HOST_CONFIG: self._config},
+            volumes={_HOST_CONFIG: self.config},
             on_event=self._ends.module_event,
             restart_backoff_s=RESTART_BACKOFF_S,
         )
@@ -188,16 +188,17 @@ class LocalStation:
         return f"http://{self._plan.gateway}:{_METRICS_PORTS[PLC_WRITER]}/metrics"
 
     @property
-    def _config(self) -> Path:
+    def config(self) -> Path:
+        """Where its modules find their config."""
         return self._directory / self.name / "etc"
 
     def _write_config(self) -> None:
         """Write what a plant would edit: our `config/` with this station's addresses."""
-        self._config.mkdir(parents=True, exist_ok=True)
+        self.config.mkdir(parents=True, exist_ok=True)
         shipped = REPOSITORY_ROOT / "config"
         for name in _CONFIG_FILES:
             copy = shutil.copytree if (shipped / name).is_dir() else shutil.copyfile
-            copy(shipped / name, self._config / name)
+            copy(shipped / name, self.config / name)
         station = yaml.safe_load((shipped / "station.yaml").read_text(encoding="utf-8"))
         station["station"] = self.name
         station["device_class"] = DEVICE_CLASS
@@ -205,7 +206,7 @@ class LocalStation:
         station["camera"]["address"] = f"{self._plan.gateway}:{_FRAMES_PORT}"
         station["surface"] = {"host": self._plan.gateway}
         station["lanes"]["local"] = self._options.local_lane
-        (self._config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
+        (self.config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
         self._write_guardrails(shipped)
 
     def _write_guardrails(self, shipped: Path) -> None:
@@ -217,7 +218,7 @@ class LocalStation:
             guardrails["latency"]["budget_ms"] = MODEL_FAULTS[fault].budget_ms
         if fault is not None and not self._options.shadow:
             guardrails["shadow_parts"] = 0  # the harder case: it judges parts at once
-        (self._config / "guardrails.yaml").write_text(yaml.safe_dump(guardrails), encoding="utf-8")
+        (self.config / "guardrails.yaml").write_text(yaml.safe_dump(guardrails), encoding="utf-8")
 
     async def _follow_plc(self) -> None:
         while True:

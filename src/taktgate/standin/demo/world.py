@@ -13,8 +13,9 @@ from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_netwo
 from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.demo.deployments import APP_TAG, base_deployment
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleLine, fill_repository
+from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleLine
 from taktgate.standin.demo.station import LocalStation, StationPlan
+from taktgate.standin.sample_registry import SampleRegistry
 
 FIRST_ORDER: Final = "order-1"
 _LONGEST_DIRECTORY: Final = 45
@@ -28,8 +29,9 @@ class WorldError(RuntimeError):
 class World:
     """A cloud and its stations while they run."""
 
-    def __init__(self, cloud: LocalCloud) -> None:
+    def __init__(self, cloud: LocalCloud, registry: SampleRegistry) -> None:
         self.cloud = cloud
+        self.registry = registry
         self.stations: dict[str, LocalStation] = {}
 
     def take_telemetry(self, telemetry: Telemetry) -> None:
@@ -70,8 +72,10 @@ async def local_world(
             address=network.address(1),
             on_telemetry=lambda telemetry: world.take_telemetry(telemetry),
         )
-        world = World(cloud)
-        fill_repository(cloud.repository.directory, line, *versions)
+        registry = SampleRegistry(cloud.repository.directory, keys=directory / "registry-keys")
+        world = World(cloud, registry)
+        for version in versions:
+            registry.release(line.bundle(version))
         async with cloud, contextlib.AsyncExitStack() as stack:
             # Before the devices: their modules then start beside camera and PLC, not after them.
             await cloud.create_deployment(_base(line, cloud.repository_url))
@@ -85,6 +89,7 @@ async def local_world(
                     min_agreement=line.min_agreement,
                 )
                 world.stations[name] = station = LocalStation(plan, options, directory)
+                registry.trust_in(station.config)
                 stack.push_async_callback(station.stop)
             await asyncio.gather(*(each.start(cloud) for each in world.stations.values()))
             yield world

@@ -7,7 +7,6 @@ holds for what reaches the disk. Proxies come from the environment, as IoT Edge 
 
 import http.client
 import io
-import re
 import ssl
 import time
 import urllib.error
@@ -19,7 +18,6 @@ from pathlib import Path
 from typing import Final, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from taktgate.bundle.archive import LIMIT_BYTES
 from taktgate.staging.errors import (
     DeniedError,
     NotFoundError,
@@ -28,30 +26,32 @@ from taktgate.staging.errors import (
     TooSlowError,
     UnreachableError,
 )
-from taktgate.staging.states import Request
+from taktgate.staging.fetch.repository import public_part
 
 CHUNK_BYTES: Final = 1 << 18
 _WAIT_AND_COME_BACK: Final = frozenset({408, 425, 429})
 _NOT_THERE: Final = frozenset({404, 410})
-_URL_CHARACTERS: Final = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """How much and how long one download may be."""
+    """How long one download may take."""
 
-    size_bytes: int = LIMIT_BYTES + (1 << 20)
-    """A bundle's limit, and room for the archive's own records."""
     stall_s: float = 15.0
     """Longest wait for a connection, and between two pieces."""
     total_s: float = 3600.0
 
 
 class Fetcher(Protocol):
-    """Where bundles come from."""
+    """Where bytes come from."""
 
-    def fetch(self, url: str) -> Iterator[bytes]:
-        """Yield the content of *url* piece by piece.
+    def fetch(self, url: str, *, limit_bytes: int, start: int = 0) -> Iterator[bytes]:
+        """Yield the content of *url* from byte *start* on, piece by piece.
+
+        Args:
+            url: http, https or file.
+            limit_bytes: the whole content may not be longer.
+            start: so many bytes are there already.
 
         Raises:
             RefusedError: there is no such content, or it is refused or too large.
@@ -72,48 +72,54 @@ class UrlFetcher:
         self._clock = clock
         self._opener = urllib.request.build_opener(_WebRedirects)
 
-    def fetch(self, url: str) -> Iterator[bytes]:
-        """Yield the content of *url*; no byte above the limit is handed over.
+    def fetch(self, url: str, *, limit_bytes: int, start: int = 0) -> Iterator[bytes]:
+        """Yield the content of *url* from byte *start* on; no byte above the limit.
 
         Raises:
             RefusedError: there is no such content, or it is refused or too large.
             RetriedError: it cannot be had now.
         """
-        limits, place = self._limits, _place(url)
-        start = self._clock()
-        received = 0
+        place = _place(url)
+        began = self._clock()
+        position = start
         try:
-            with self._open(url, place) as source:
+            with self._open(url, place, start) as source:
                 announced = _length_of(source)
-                if announced is not None and announced > limits.size_bytes:
-                    raise TooLargeError(f"{place}: {announced} bytes, limit {limits.size_bytes}")
+                total = None if announced is None else announced + start
+                if total is not None and total > limit_bytes:
+                    raise TooLargeError(f"{place}: {total} bytes, limit {limit_bytes}")
                 while chunk := source.read1(CHUNK_BYTES):
-                    received += len(chunk)
-                    if received > limits.size_bytes:
-                        raise TooLargeError(f"{place}: more than {limits.size_bytes} bytes")
-                    if self._clock() - start > limits.total_s:
-                        raise TooSlowError(f"{place}: not complete after {limits.total_s:.0f} s")
+                    position += len(chunk)
+                    if position > limit_bytes:
+                        raise TooLargeError(f"{place}: more than {limit_bytes} bytes")
+                    if self._clock() - began > self._limits.total_s:
+                        raise TooSlowError(
+                            f"{place}: not complete after {self._limits.total_s:.0f} s"
+                        )
                     yield chunk
         except (OSError, http.client.HTTPException) as error:
             raise _translated(error, place) from error
-        if announced is not None and received != announced:
-            raise UnreachableError(f"{place}: ended after {received} of {announced} bytes")
+        if total is not None and position != total:
+            raise UnreachableError(f"{place}: ended after {position} of {total} bytes")
 
-    def _open(self, url: str, place: str) -> AbstractContextManager[io.BufferedIOBase]:
-        """Return the content of *url*, opened.
+    def _open(self, url: str, place: str, start: int) -> AbstractContextManager[io.BufferedIOBase]:
+        """Return the content of *url*, opened at byte *start*.
 
         The order desk lets no malformed URL pass, but a saved order or a redirect may name one.
         """
         try:
             parts = urlsplit(url)
             if parts.scheme == "file":
-                return _open_file(parts, place)
-            opened: AbstractContextManager[io.BufferedIOBase] = self._opener.open(
-                url, timeout=self._limits.stall_s
-            )
+                return _open_file(parts, place, start)
+            headers = {"Range": f"bytes={start}-"} if start else {}
+            request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http and https: see _WebRedirects
+            opened = self._opener.open(request, timeout=self._limits.stall_s)
         except (ValueError, OverflowError) as error:
             raise NotFoundError(f"{place}: no such place, the URL is malformed") from error
-        return opened
+        if start and opened.status != http.client.PARTIAL_CONTENT:
+            _skip(opened, start)
+        content: AbstractContextManager[io.BufferedIOBase] = opened
+        return content
 
 
 class _WebRedirects(urllib.request.HTTPRedirectHandler):
@@ -127,48 +133,18 @@ class _WebRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def _open_file(parts: SplitResult, place: str) -> io.BufferedIOBase:
+def _open_file(parts: SplitResult, place: str, start: int) -> io.BufferedIOBase:
     if parts.netloc not in ("", "localhost"):
         raise NotFoundError(f"{place}: file:// must name no other host")
-    return Path(unquote(parts.path)).open("rb")
+    content = Path(unquote(parts.path)).open("rb")  # noqa: SIM115 - the caller closes it
+    content.seek(start)
+    return content
 
 
-def broken_rule(repository: str) -> str | None:
-    """Return which rule for a repository's URL *repository* breaks, or None. It is not quoted.
-
-    What passes can be fetched or fails as a fetch does; anything else is a slip in the twin.
-    """
-    if not _URL_CHARACTERS.fullmatch(repository):
-        return "must be ASCII without spaces; write other characters as %xx"
-    try:
-        parts = urlsplit(repository)
-        host, _ = parts.hostname or "", parts.port
-        host.encode("idna")
-    except ValueError:
-        return "must have a well-formed host, and a port of 0 to 65535 if any"
-    if parts.scheme != "file" and not host:
-        return "must name a host"
-    if "@" in parts.netloc:
-        return "must not hold a user or password; an access token goes into the query"
-    if "#" in repository or "\0" in unquote(parts.path):
-        return "must have no fragment and no %00"
-    return None
-
-
-def bundle_url(request: Request, device_class: str) -> str:
-    """Return where the bundle that *request* asks for lies, for *device_class*.
-
-    A query string of the repository (a blob container's access token) stays at the end.
-    """
-    base, mark, query = request.repository.partition("?")
-    path = f"{request.model.name}/{request.model.version}/{device_class}.bundle"
-    return f"{base.rstrip('/')}/{path}{mark}{query}"
-
-
-def public_part(url: str) -> str:
-    """Return *url* without user, password and query: they may be secrets, and this is reported."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def _skip(source: http.client.HTTPResponse, size_bytes: int) -> None:
+    """Read over what is there already: the server does not know ranges."""
+    while size_bytes and (chunk := source.read1(min(size_bytes, CHUNK_BYTES))):
+        size_bytes -= len(chunk)
 
 
 def _place(url: str) -> str:

@@ -16,15 +16,15 @@ from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.verification import VerifiedBundle
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import ModelOrder
-from taktgate.staging.disk import Disk
 from taktgate.staging.errors import GateError, OtherModelError
-from taktgate.staging.gate import Gate
+from taktgate.staging.slots.disk import Disk
+from taktgate.staging.slots.gate import Gate
 
 SLOT_PREFIX: Final = "slot-"
 SPOOL_SUFFIX: Final = ".download"
 PARTIAL_SUFFIX: Final = ".partial"
 DAMAGED_SUFFIX: Final = ".damaged"
-_LEFTOVERS: Final = (SPOOL_SUFFIX, PARTIAL_SUFFIX, DAMAGED_SUFFIX, ".tmp")
+_LEFTOVERS: Final = (PARTIAL_SUFFIX, DAMAGED_SUFFIX, ".tmp")
 _DIGEST_CHARACTERS: Final = 16
 
 _OUR_FAULT: Final = (KeyFileError, DeviceUnknownError)
@@ -62,9 +62,19 @@ class Slots:
         except BundleError as error:
             raise GateError(error) from error
 
-    def spool_path(self, order: ModelOrder) -> Path:
-        """Return where the download for *order* goes."""
-        return self._root / f".{order.name}-{order.version}{SPOOL_SUFFIX}"
+    def spool_path(self, sha256: str) -> Path:
+        """Return where the download of the archive with *sha256* goes; half of it is of use."""
+        return self._root / f".{sha256[:_DIGEST_CHARACTERS]}{SPOOL_SUFFIX}"
+
+    def drop_spools(self, *, but: Path | None = None) -> None:
+        """Remove all downloads, save the one at *but*.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        for entry in sorted(self._root.glob(f".*{SPOOL_SUFFIX}")):
+            if entry != but:
+                self._disk.remove(entry)
 
     def names(self) -> frozenset[str]:
         """Return the names of all slots."""

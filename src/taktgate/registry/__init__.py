@@ -1,0 +1,1 @@
+"""The publishing side of the signed registry: never part of a station."""

@@ -1,0 +1,1 @@
+"""Bytes from the registry: which URL, how fast, and how far a download got."""

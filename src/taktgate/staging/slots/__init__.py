@@ -1,0 +1,1 @@
+"""The slots volume: what lies on it, and what may be put there or taken away."""
