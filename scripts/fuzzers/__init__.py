@@ -11,5 +11,6 @@ by `scripts/fuzz TARGET --seed N --first NUMBER --cases 1`.
 | `routes.py`   | routes of edgeHub, compiled and evaluated                                   |
 | `query.py`    | twin queries and target conditions, parsed and run                          |
 | `rest.py`     | requests (`rest_requests.py`) to IoT Hub's REST interface                   |
+| `bundle.py`   | bundles: archives, members, signed manifests, and what lies in a slot       |
 | `cip.py`      | replies of a controller (`cip_replies.py`) to both backends of the PLC link |
 """

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 
+from fuzzers.bundle import open_bundle
 from fuzzers.campaign import Report, Target, run
 from fuzzers.cip import open_cip
 from fuzzers.mqtt import open_mqtt
@@ -24,6 +25,7 @@ TARGETS: dict[str, Callable[[], AbstractAsyncContextManager[Target]]] = {
     "rest": open_rest,
     "cip": open_cip,
     "surface": open_surface,
+    "bundle": open_bundle,
 }
 
 

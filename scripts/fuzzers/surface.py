@@ -28,6 +28,7 @@ from taktgate.edge.clock import monotonic_ns
 from taktgate.edge.places import Places
 from taktgate.edge.settings import StationSettings, load_yaml
 from taktgate.inspection.agent.surface_orders import SurfaceOrders
+from taktgate.inspection.hold_file import HoldFile
 from taktgate.inspection.runner.fingerprint import runtime_fingerprint
 from taktgate.inspection.surface.board import Facts, LiveModel, StatusBoard
 from taktgate.inspection.surface.limits import Limits
@@ -159,7 +160,7 @@ def _surface(folder: Path) -> Iterator[SurfaceTarget]:
     surface = Surface(
         places,
         settings,
-        Agent(board=board, operator=SurfaceOrders(orders.take)),
+        Agent(board=board, operator=SurfaceOrders(orders.take, HoldFile(folder=places.state))),
         limits=LIMITS,
         at_idle_priority=False,
     )

@@ -23,6 +23,8 @@ ORDERS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("/reload-model", {"digest": "sha256:" + "0" * 64}),
     ("/report-escape", {"trigger_id": 4711, "defect_class": "porosity"}),
     ("/clear-model", {"digest": "sha256:" + "0" * 64}),
+    ("/hold", {"reason": "changeover"}),
+    ("/release-hold", {}),
 )
 PATHS = ("/healthz", "/readyz", "/metrics", "/openapi.json", "/", "/infer/", "/reload-model/x")
 QUERY_WORDS = ("width=4", "height=-1", "channels=2", "layout=float32_chw", "correlation_id=x", "&")

@@ -8,6 +8,7 @@ import pytest
 from taktgate.bundle.archive import unpack
 from taktgate.bundle.compatibility import DeviceFacts
 from taktgate.bundle.errors import BundleError, DigestMismatchError, SignatureError
+from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.signing import SigningKey, TrustedKeys
 from taktgate.bundle.verification import verify_directory
 
@@ -152,3 +153,10 @@ def test_no_sample_tells_of_the_machine_that_made_it(bundle: Path) -> None:
     content = bundle.read_bytes()
     for trace in (b"/tmp/", b"/home/", str(ROOT).encode(), b"site-packages"):
         assert trace not in content
+
+
+@pytest.mark.parametrize("bundle", BUNDLES, ids=lambda path: path.stem)
+def test_every_sample_is_written_as_it_was_read(bundle: Path, tmp_path: Path) -> None:
+    unpack(bundle, tmp_path / "slot")
+    data = (tmp_path / "slot/manifest.json").read_bytes()
+    assert Manifest.parse(data).to_bytes() == data

@@ -4,37 +4,41 @@ The model's score is the sigmoid of the frame's mean brightness: dark passes, br
 be made wrong in the ways in which real models go wrong.
 """
 
-import io
 import math
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from taktgate.bundle.archive import pack
 from taktgate.bundle.manifest import (
-    BundleFile,
-    DefectClass,
+    PORTABLE,
+    Artifact,
+    Compilation,
     GoldenClaims,
-    GoldenItem,
-    GoldenSet,
     Interval,
     LatencyClaims,
-    Manifest,
-    ModelInput,
-    ModelOutputs,
-    Preprocessing,
-    Toolchain,
     UncertainBand,
-    digest_of,
 )
 from taktgate.bundle.signing import SigningKey
 from taktgate.standin import onnx_file as onnx
+from taktgate.standin.hand_made import Grey, HandMade, write_hand_made
 
 SIZE = 64
 OPSET, IR = 17, 8
 _SLOW_SIDE = 768
+_WHOLE = Interval(value=1.0, low=0.9, high=1.0)
+CLAIMS = GoldenClaims(
+    dataset="flat grey",
+    dataset_licence="MIT",
+    split_method="none",
+    interval_method="none",
+    n_ok=5,
+    n_defective=5,
+    recall=_WHOLE,
+    false_reject_rate=Interval(value=0.0, low=0.0, high=0.1),
+    precision=_WHOLE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,10 @@ class Tiny:
     are_outputs_swapped: bool = False
     """Each output has the other one's name, and so its shape."""
     device_class: str = "cpu"
+    compiled_by: str | None = None
+    """The ONNX Runtime that its file claims to be compiled with."""
+    greys: tuple[int, ...] = (0, 20, 40, 60, 80, 175, 195, 215, 235, 255)
+    """Of its golden images."""
 
 
 def expected_score(mean: float, tiny: Tiny) -> float:
@@ -74,74 +82,52 @@ def expected_score(mean: float, tiny: Tiny) -> float:
 def write_bundle(folder: Path, tiny: Tiny, key: SigningKey) -> Path:
     """Write the signed bundle of *tiny* into *folder*."""
     model = _model(tiny)
-    files = {"model.onnx": model[: len(model) - tiny.cut_bytes]}
-    items = []
-    for index, grey in enumerate((0, 20, 40, 60, 80, 175, 195, 215, 235, 255)):
-        name, data = f"golden/{index}.png", _png(grey)
-        files[name] = data
-        score = min(1.0, max(0.0, expected_score(grey, tiny) + tiny.golden_shift))
-        items.append(
-            GoldenItem(
-                id=name,
-                sha256=digest_of(data),
-                label="defective" if grey > 127 else "ok",
-                score=round(score, 6),
-                tolerance=0.02,
-            )
-        )
     path = folder / f"tiny-{tiny.version}.bundle"
-    pack(manifest=_manifest(tiny, files, tuple(items)), files=files, key=key, to=path)
+    its = HandMade(
+        name="tiny",
+        version=tiny.version,
+        model=model[: len(model) - tiny.cut_bytes],
+        side=SIZE,
+        opset=OPSET,
+        ir_version=IR,
+        classes=("bright", "glare"),
+        golden=tuple(_golden(tiny)),
+        band=UncertainBand(low=0.45, high=0.55),
+        latency=LatencyClaims(p50_ms=1, p95_ms=1, p99_ms=1, n=1, machine="none"),
+        claims=CLAIMS,
+        artifact=_artifact(tiny),
+        device_class=tiny.device_class,
+    )
+    write_hand_made(its, key=key, to=path)
     return path
 
 
-def _png(grey: int) -> bytes:
-    data = io.BytesIO()
-    Image.fromarray(np.full((SIZE, SIZE), grey, np.uint8)).save(data, "PNG")
-    return data.getvalue()
+def _golden(tiny: Tiny) -> list[Grey]:
+    return [
+        Grey(
+            name=str(index),
+            grey=grey,
+            label="defective" if grey > 127 else "ok",
+            score=min(1.0, max(0.0, expected_score(grey, tiny) + tiny.golden_shift)),
+        )
+        for index, grey in enumerate(tiny.greys)
+    ]
 
 
-def _manifest(tiny: Tiny, files: dict[str, bytes], items: tuple[GoldenItem, ...]) -> Manifest:
-    whole = Interval(value=1.0, low=0.9, high=1.0)
-    return Manifest(
-        schema="1",
-        name="tiny",
-        version=tiny.version,
-        licence="MIT",
-        source_digest=digest_of(files["model.onnx"]),
-        device_class=tiny.device_class,
-        toolchain=Toolchain(exporter="by hand", torch="none", onnx="none"),
-        opset=OPSET,
-        ir_version=IR,
-        input=ModelInput(name="image", dtype="uint8", shape=(1, 3, SIZE, SIZE)),
-        preprocessing=Preprocessing(
-            width=SIZE, height=SIZE, resample="none", channels="grey_to_rgb", scale="in_graph"
-        ),
-        outputs=ModelOutputs(score="scores", class_scores="class_scores"),
-        threshold=0.5,
-        classes=(
-            DefectClass(name="bright", threshold=0.5),
-            DefectClass(name="glare", threshold=0.5),
-        ),
-        uncertain_band=UncertainBand(low=0.45, high=0.55),
-        golden=GoldenSet(source="bundle", items=items),
-        golden_claims=GoldenClaims(
-            dataset="flat grey",
-            dataset_licence="MIT",
-            split_method="none",
-            interval_method="none",
-            n_ok=5,
-            n_defective=5,
-            recall=whole,
-            false_reject_rate=Interval(value=0.0, low=0.0, high=0.1),
-            precision=whole,
-        ),
-        latency_claims=LatencyClaims(p50_ms=1, p95_ms=1, p99_ms=1, n=1, machine="none"),
-        hil_report_digest=None,
-        files=tuple(
-            BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-            for path, data in sorted(files.items())
-        ),
+def _artifact(tiny: Tiny) -> Artifact:
+    if tiny.compiled_by is None:
+        return PORTABLE
+    compilation = Compilation(
+        ort=tiny.compiled_by,
+        provider="CPUExecutionProvider",
+        machine="x86_64" if platform.machine() == "x86_64" else "aarch64",
+        optimization="basic",
+        cuda=None,
+        cudnn=None,
+        tensorrt=None,
+        calibration_data=None,
     )
+    return Artifact(kind="ort_optimized", precision="fp32", compilation=compilation)
 
 
 def _model(tiny: Tiny) -> bytes:

@@ -18,16 +18,20 @@ from typing import BinaryIO, Final, TypeAlias
 
 from taktgate.bundle import layout
 from taktgate.bundle.errors import ArchiveError
-from taktgate.bundle.manifest import Manifest, digest_of
+from taktgate.bundle.manifest import BUNDLE_LIMIT_BYTES, Manifest, digest_of
+from taktgate.bundle.reading import open_plain
 from taktgate.bundle.signing import SigningKey
 
-LIMIT_BYTES: Final = 512 << 20
+LIMIT_BYTES: Final = BUNDLE_LIMIT_BYTES
 Writer: TypeAlias = Callable[[Path, Iterable[bytes]], None]
 """Writes one file from its chunks. A model may be larger than a container's memory."""
 _CHUNK_BYTES: Final = 1 << 20
 _END: Final = struct.Struct("<4s4H2LH")
 _CENTRAL: Final = struct.Struct("<4s4B4HL2L5H2L")
 _LOCAL_BYTES: Final = 30
+_NAME_BYTES: Final = 80
+_ZIP64_LOCATOR_BYTES: Final = 20
+_DIRECTORY_LIMIT_BYTES: Final = layout.MEMBERS_LIMIT * (_CENTRAL.size + _NAME_BYTES)
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _DOS_DATE: Final = 1 << 5 | 1
 _MODE: Final = stat.S_IFREG | 0o644
@@ -71,26 +75,26 @@ def unpack(
     *,
     limit_bytes: int = LIMIT_BYTES,
     write: Writer | None = None,
+    make_folder: Callable[[Path], None] | None = None,
 ) -> None:
     """Write the members of *archive* below the directory *into*, which is made if absent.
 
     Nothing is verified but the archive itself, see `verification`. Durability is the caller's:
-    *write* may be a writer that syncs. A member that is damaged is known at its last chunk.
+    *write* may be a writer that syncs, *make_folder* makes one folder. A member that is damaged is
+    known at its last chunk.
 
     Raises:
         ArchiveError: The file is not an archive as `pack` writes it, or larger than *limit_bytes*.
         OSError: *into* cannot be written.
     """
     save = _write if write is None else write
-    try:
-        file = archive.open("rb")
-    except OSError as error:
-        raise ArchiveError(f"{archive.name} cannot be read: {error.strerror}") from error
-    with file, _open(file, _read_end(file, limit_bytes)) as opened:
+    with open_plain(archive) as file, _open(file, _read_end(file, limit_bytes)) as opened:
         members = _require_layout(opened.infolist(), opened.start_dir, limit_bytes)
         _require_headers(file, members, opened.start_dir)
         folder = into / layout.GOLDEN if _has_golden(members) else into
-        folder.mkdir(parents=True, exist_ok=True)
+        _require_no_link(into, folder)
+        if not folder.is_dir():
+            (_make_folder if make_folder is None else make_folder)(folder)
         for info in members:
             save(into / info.filename, _chunks(opened, info))
 
@@ -105,7 +109,8 @@ def _info(name: str) -> zipfile.ZipInfo:
 def _read_end(file: BinaryIO, limit_bytes: int) -> _End:
     """Return the end record, before `zipfile` reads as much as it promises."""
     size = file.seek(0, os.SEEK_END)
-    overhead = layout.MEMBERS_LIMIT * (_LOCAL_BYTES + _CENTRAL.size + 2 * 80) + _END.size
+    overhead = layout.MEMBERS_LIMIT * (_LOCAL_BYTES + _NAME_BYTES) + _DIRECTORY_LIMIT_BYTES
+    overhead += _END.size
     if not _END.size <= size <= limit_bytes + overhead:
         raise ArchiveError(f"an archive must be at most {limit_bytes} bytes and whole, got {size}")
     file.seek(-_END.size, os.SEEK_END)
@@ -118,7 +123,15 @@ def _read_end(file: BinaryIO, limit_bytes: int) -> _End:
         )
     if offset + length + _END.size != size:
         raise ArchiveError("an archive must hold nothing besides its members")
+    if length > _DIRECTORY_LIMIT_BYTES or _has_zip64_locator(file, size):
+        raise ArchiveError("an archive must have a plain ZIP directory, no longer than its members")
     return _End(members=total, directory_bytes=length, directory_offset=offset)
+
+
+def _has_zip64_locator(file: BinaryIO, size: int) -> bool:
+    """Tell whether `zipfile` would believe another end record than ours."""
+    file.seek(max(0, size - _END.size - _ZIP64_LOCATOR_BYTES))
+    return file.read(4) == b"PK\x06\x07"
 
 
 def _open(file: BinaryIO, end: _End) -> zipfile.ZipFile:
@@ -202,8 +215,20 @@ def _directory_entry(info: zipfile.ZipInfo) -> bytes:
     return _CENTRAL.pack(b"PK\x01\x02", *versions, *facts, *where) + info.filename.encode("ascii")
 
 
+def _require_no_link(into: Path, folder: Path) -> None:
+    """Refuse to write through a link that lay there before."""
+    for place in {into, folder}:
+        if place.is_symlink():
+            raise ArchiveError(f"{place.name} must be a folder to unpack into, and is a link")
+
+
+def _make_folder(path: Path) -> None:
+    path.mkdir(parents=True)
+
+
 def _write(path: Path, chunks: Iterable[bytes]) -> None:
-    with path.open("wb") as file:
+    path.unlink(missing_ok=True)  # never into a file that another name leads to
+    with path.open("xb") as file:
         file.writelines(chunks)
 
 

@@ -20,6 +20,8 @@ from taktgate.bundle.manifest import GoldenItem, GoldenSet, digest_of
 from taktgate.bundle.verification import VerifiedBundle
 
 IMAGE_LIMIT_BYTES: Final = 64 << 20
+PIXELS_LIMIT_BYTES: Final = 384 << 20
+"""Of all images together, decoded: a few kilobytes of PNG can be a gigabyte of black."""
 ELPV_PACKAGE: Final = "elpv-dataset"
 
 
@@ -42,8 +44,10 @@ class GoldenImage:
     tolerance: float
 
 
-def load_golden(bundle: VerifiedBundle) -> tuple[GoldenImage, ...]:
+def load_golden(bundle: VerifiedBundle, *, limit: int | None = None) -> tuple[GoldenImage, ...]:
     """Return the golden images of *bundle*, each checked against its digest.
+
+    Of more than *limit* images, *limit* are read, evenly spread, so that all kinds are among them.
 
     Raises:
         GoldenUnavailableError: The images are not on this device; the model must then be refused.
@@ -51,7 +55,18 @@ def load_golden(bundle: VerifiedBundle) -> tuple[GoldenImage, ...]:
     """
     golden = bundle.manifest.golden
     folder = _folder(golden, bundle.directory)
-    return tuple(_load(item, folder) for item in golden.items)
+    images: list[GoldenImage] = []
+    room_bytes = PIXELS_LIMIT_BYTES
+    for item in _spread(golden.items, limit):
+        images.append(_load(item, folder, room_bytes))
+        room_bytes -= images[-1].pixels.nbytes
+    return tuple(images)
+
+
+def _spread(items: tuple[GoldenItem, ...], limit: int | None) -> tuple[GoldenItem, ...]:
+    if limit is None or len(items) <= limit:
+        return items
+    return tuple(items[index * len(items) // limit] for index in range(limit))
 
 
 def _folder(golden: GoldenSet, directory: Path) -> Path:
@@ -65,7 +80,7 @@ def _folder(golden: GoldenSet, directory: Path) -> Path:
     return Path(spec.origin).parent / "data"
 
 
-def _load(item: GoldenItem, folder: Path) -> GoldenImage:
+def _load(item: GoldenItem, folder: Path, room_bytes: int) -> GoldenImage:
     try:
         with (folder / item.id).open("rb") as file:
             data = file.read(IMAGE_LIMIT_BYTES + 1)
@@ -77,8 +92,13 @@ def _load(item: GoldenItem, folder: Path) -> GoldenImage:
         raise DigestMismatchError(f"golden image {item.id} must have digest {item.sha256}")
     try:
         with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.width * image.height * (1 if image.mode == "L" else 3) > room_bytes:
+                raise GoldenUnavailableError(
+                    f"golden image {item.id}: {image.width} x {image.height} pixels are more than "
+                    f"{PIXELS_LIMIT_BYTES >> 20} MiB together with those before it"
+                )
             pixels = np.asarray(image if image.mode == "L" else image.convert("RGB"))
-    except (UnidentifiedImageError, OSError, ValueError) as error:
+    except (Image.DecompressionBombError, UnidentifiedImageError, OSError, ValueError) as error:
         raise GoldenUnavailableError(f"golden image {item.id} is no PNG: {error}") from error
     return GoldenImage(
         id=item.id, pixels=pixels, label=item.label, score=item.score, tolerance=item.tolerance

@@ -2,26 +2,47 @@
 
 Thresholds and preprocessing live here and nowhere else. The rule that uses them is
 *pass if score < threshold*, so that a NaN never passes.
+
+**Identity.** A bundle's digest is the SHA-256 of the very bytes of its manifest.json. The manifest
+lists every other file by size and SHA-256, and a bundle may hold no other file, so whatever changes
+in a bundle changes this digest or is refused. The signature is made over the same bytes and is not
+part of the identity: a bundle signed anew with another key is the same bundle. What is digested is
+the bytes as they lie there and not what a reader makes of them: nobody has to parse a manifest, or
+to write it in just one way, before it knows whether it is the right one. `Manifest.to_bytes` is the
+form in which *we* write it.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from taktgate.bundle.errors import ManifestError
 
 MANIFEST_LIMIT_BYTES = 1 << 20
+BUNDLE_LIMIT_BYTES = 512 << 20
+"""Of all files of a bundle together."""
 NAME_PATTERN = r"^[a-z0-9][a-z0-9.-]{0,63}$"
 FILE_PATTERN = r"^(model\.onnx|golden/[a-z0-9][a-z0-9_-]{0,63}\.png)$"
 
 Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Count = Annotated[int, Field(ge=0)]
+Count = Annotated[int, Field(ge=0, le=(1 << 53) - 1)]
+"""Any reader of JSON gets these right (RFC 8259, section 6)."""
+Text = Annotated[
+    str,
+    Field(
+        max_length=500,
+        pattern="^[^\\x00-\\x1f\\x7f-\\x9f\\u200b-\\u200f\\u2028-\\u202e\\u2060-\\u2069\\ufeff]*$",
+    ),
+]
+"""Words for people: one line, nothing that steers a terminal or hides from an eye."""
+TensorName = Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,200}$")]
+Document = TypeVar("Document", bound="Part")
 
 
 class Part(BaseModel):
@@ -33,9 +54,9 @@ class Part(BaseModel):
 class Toolchain(Part):
     """What made the model file."""
 
-    exporter: str
-    torch: str
-    onnx: str
+    exporter: Text
+    torch: Text
+    onnx: Text
 
 
 ArtifactKind = Literal["onnx", "ort_optimized", "trt_engine"]
@@ -56,9 +77,9 @@ class Compilation(Part):
     provider: Literal["CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"]
     machine: Literal["x86_64", "aarch64"]
     optimization: Literal["basic", "extended", "all"]
-    cuda: str | None
-    cudnn: str | None
-    tensorrt: str | None
+    cuda: Text | None
+    cudnn: Text | None
+    tensorrt: Text | None
     calibration_data: Sha256 | None
 
 
@@ -87,7 +108,7 @@ PORTABLE = Artifact(kind="onnx", precision="fp32", compilation=None)
 class ModelInput(Part):
     """The one input of the model."""
 
-    name: str
+    name: TensorName
     dtype: Literal["uint8", "float32"]
     shape: tuple[Literal[1], Literal[3], Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
 
@@ -111,8 +132,8 @@ class Preprocessing(Part):
 class ModelOutputs(Part):
     """Outputs by name: `score` is [1, 1], `class_scores` is [1, classes]."""
 
-    score: str
-    class_scores: str
+    score: TensorName
+    class_scores: TensorName
 
 
 class DefectClass(Part):
@@ -158,14 +179,20 @@ class Interval(Part):
     low: Share
     high: Share
 
+    @model_validator(mode="after")
+    def _holds_its_value(self) -> Self:
+        if not self.low <= self.value <= self.high:
+            raise ValueError("an interval must hold its value: low <= value <= high")
+        return self
+
 
 class GoldenClaims(Part):
     """What the model did on images that neither training nor tuning had seen."""
 
-    dataset: str
-    dataset_licence: str
-    split_method: str
-    interval_method: str
+    dataset: Text
+    dataset_licence: Text
+    split_method: Text
+    interval_method: Text
     n_ok: Count
     n_defective: Count
     recall: Interval
@@ -179,30 +206,43 @@ class LatencyClaims(Part):
     p50_ms: Annotated[float, Field(gt=0.0)]
     p95_ms: Annotated[float, Field(gt=0.0)]
     p99_ms: Annotated[float, Field(gt=0.0)]
-    n: Annotated[int, Field(ge=1)]
-    machine: str
+    n: Annotated[Count, Field(ge=1)]
+    machine: Text
+
+    @model_validator(mode="after")
+    def _rises(self) -> Self:
+        if not self.p50_ms <= self.p95_ms <= self.p99_ms:
+            raise ValueError("latency must rise: p50_ms <= p95_ms <= p99_ms")
+        return self
 
 
 class BundleFile(Part):
     """Size and digest of a file beside the manifest."""
 
     path: Annotated[str, Field(pattern=FILE_PATTERN)]
-    size_bytes: Annotated[int, Field(ge=0)]
+    size_bytes: Annotated[int, Field(ge=0, le=BUNDLE_LIMIT_BYTES)]
     sha256: Sha256
 
 
 class Manifest(Part):
-    """Everything a device must know to run a model and to trust it."""
+    """Everything a device must know to run a model and to trust it.
+
+    Attributes:
+        source_digest: Of the trained ONNX file, whatever the artifact is: the link to source.json.
+        hil_report_digest: Of the file of the report that hardware-in-the-loop wrote about this very
+            model file, None where the report came after the bundle was signed. Then it is the
+            registry that binds the two, in its signed facts.
+    """
 
     schema_version: Literal["1"] = Field(alias="schema")
     name: Name
     version: Name
-    licence: str
+    licence: Text
     source_digest: Sha256
     device_class: Name
     toolchain: Toolchain
-    opset: Annotated[int, Field(ge=7)]
-    ir_version: Annotated[int, Field(ge=3)]
+    opset: Annotated[int, Field(ge=7, le=1000)]
+    ir_version: Annotated[int, Field(ge=3, le=1000)]
     input: ModelInput
     preprocessing: Preprocessing
     outputs: ModelOutputs
@@ -223,18 +263,7 @@ class Manifest(Part):
         Raises:
             ManifestError: The bytes are no manifest, or a field breaks a rule; names both.
         """
-        if len(data) > MANIFEST_LIMIT_BYTES:
-            raise ManifestError(
-                "", f"must be at most {MANIFEST_LIMIT_BYTES} bytes, got {len(data)}"
-            )
-        try:
-            json.loads(data, object_pairs_hook=_without_duplicates)
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise ManifestError(".".join(map(str, first["loc"])), first["msg"]) from error
-        except (ValueError, RecursionError) as error:
-            raise ManifestError("", f"must be JSON in UTF-8: {error}") from error
+        return parse_document(cls, data, limit_bytes=MANIFEST_LIMIT_BYTES)
 
     def to_bytes(self) -> bytes:
         """Return the bytes that are signed: keys sorted, two spaces, one newline at the end."""
@@ -267,6 +296,8 @@ class Manifest(Part):
         return self
 
     def _files_fit(self) -> None:
+        if sum(its.size_bytes for its in self.files) > BUNDLE_LIMIT_BYTES:
+            raise ValueError(f"files must be at most {BUNDLE_LIMIT_BYTES} bytes together")
         listed = {its.path: its.sha256 for its in self.files}
         if "model.onnx" not in listed:
             raise ValueError("files must list model.onnx")
@@ -278,6 +309,24 @@ class Manifest(Part):
             raise ValueError(
                 'files under golden/ must be exactly the golden.items of the source "bundle"'
             )
+
+
+def parse_document(kind: type[Document], data: bytes, *, limit_bytes: int) -> Document:
+    """Return the document of this *kind* in *data*, which nobody has vouched for yet.
+
+    Raises:
+        ManifestError: The bytes are too many or no JSON, or a field breaks a rule; names both.
+    """
+    if len(data) > limit_bytes:
+        raise ManifestError("", f"must be at most {limit_bytes} bytes, got {len(data)}")
+    try:
+        json.loads(data, object_pairs_hook=_without_duplicates)
+        return kind.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise ManifestError(".".join(map(str, first["loc"])), first["msg"]) from error
+    except (ValueError, RecursionError) as error:
+        raise ManifestError("", f"must be JSON in UTF-8: {error}") from error
 
 
 def digest_of(data: bytes) -> str:

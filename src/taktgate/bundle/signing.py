@@ -141,6 +141,20 @@ class TrustedKeys:
             raise SignatureError("manifest.sig: does not match manifest.json") from error
 
 
+def signer_of(signature: bytes) -> str:
+    """Return the key id that *signature*, the content of `manifest.sig`, names: a claim only.
+
+    Raises:
+        SignatureError: It is malformed.
+    """
+    if len(signature) > SIGNATURE_LIMIT_BYTES:
+        raise SignatureError(f"manifest.sig: must be at most {SIGNATURE_LIMIT_BYTES} bytes")
+    try:
+        return _Signature.model_validate_json(signature).key_id
+    except ValidationError as error:
+        raise SignatureError("manifest.sig: must hold schema, key_id and signature") from error
+
+
 def key_id_of(key: Ed25519PublicKey) -> str:
     """Return "ed25519:" and the SHA-256 of the raw public key in hex."""
     raw = key.public_bytes(Encoding.Raw, PublicFormat.Raw)

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from taktgate.bundle.errors import ManifestError
-from taktgate.bundle.manifest import GoldenClaims, Name, Part, Sha256
+from taktgate.bundle.manifest import GoldenClaims, Name, Part, Sha256, Text, parse_document
 
 SOURCE_LIMIT_BYTES = 1 << 20
 
@@ -25,7 +24,7 @@ class TrainingData(Part):
         digest: Of the list of files, where there is one.
     """
 
-    id: Annotated[str, Field(min_length=1, max_length=200)]
+    id: Annotated[Text, Field(min_length=1, max_length=200)]
     digest: Sha256 | None
 
 
@@ -43,13 +42,13 @@ class SourceModel(Part):
     name: Name
     version: Name
     digest: Sha256
-    licence: Annotated[str, Field(min_length=1, max_length=200)]
+    licence: Annotated[Text, Field(min_length=1, max_length=200)]
     opset: Annotated[int, Field(ge=1)]
     ir_version: Annotated[int, Field(ge=1)]
     training_data: TrainingData
     commit: Annotated[str, Field(pattern=r"^[0-9a-f]{7,64}$")]
     parent: Name | None
-    approver: Annotated[str, Field(min_length=1, max_length=200)]
+    approver: Annotated[Text, Field(min_length=1, max_length=200)]
     golden_claims: GoldenClaims | None
 
     @classmethod
@@ -59,13 +58,7 @@ class SourceModel(Part):
         Raises:
             ManifestError: The bytes are no source.json, or a field breaks a rule; names both.
         """
-        if len(data) > SOURCE_LIMIT_BYTES:
-            raise ManifestError("", f"must be at most {SOURCE_LIMIT_BYTES} bytes, got {len(data)}")
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise ManifestError(".".join(map(str, first["loc"])), first["msg"]) from error
+        return parse_document(cls, data, limit_bytes=SOURCE_LIMIT_BYTES)
 
     def to_bytes(self) -> bytes:
         """Return the file: keys sorted, two spaces, one newline at the end."""

@@ -15,7 +15,16 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import Field, ValidationError
 
 from taktgate.bundle.errors import FactsError
-from taktgate.bundle.manifest import ArtifactKind, Count, Manifest, Name, Part, Precision, Sha256
+from taktgate.bundle.manifest import (
+    ArtifactKind,
+    Count,
+    Manifest,
+    Name,
+    Part,
+    Precision,
+    Sha256,
+    Text,
+)
 
 CUSTOM_KEY: Final = "taktgate"
 SOURCES_ROLE: Final = "sources"
@@ -54,6 +63,7 @@ class BundleFacts(Part):
         unpacked_bytes: Room that its files take in a slot.
         serial: Rises with every bundle added for this name and class; the floor compares it.
         hil_report: Digest of the report behind `hil`.
+        ci_report: Digest of the report behind CI_PASSED, where there is one.
         note: Why it was revoked, or HIL waived.
     """
 
@@ -73,7 +83,8 @@ class BundleFacts(Part):
     state: ReleaseState = ReleaseState.REGISTERED
     hil: HilStatus = HilStatus.MISSING
     hil_report: Sha256 | None = None
-    note: Annotated[str, Field(max_length=500)] = ""
+    ci_report: Sha256 | None = None
+    note: Text = ""
 
     @classmethod
     def of(cls, manifest: Manifest, *, digest: str, serial: int) -> Self:
@@ -112,7 +123,10 @@ class BundleFacts(Part):
 
     def to_custom(self) -> dict[str, Any]:
         """Return the `custom` field of a target with these facts."""
-        return {CUSTOM_KEY: self.model_dump(mode="json", by_alias=True)}
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.ci_report is None:
+            del document["ci_report"]  # a station that does not know the field knows the rest
+        return {CUSTOM_KEY: document}
 
 
 def bundle_path(name: str, version: str, device_class: str) -> str:
@@ -121,7 +135,7 @@ def bundle_path(name: str, version: str, device_class: str) -> str:
 
 
 def report_path(device_class: str, digest: str) -> str:
-    """Return the target path of the HIL report with *digest* ("sha256:...")."""
+    """Return the target path of the CI or HIL report with *digest* ("sha256:...")."""
     return f"reports/{device_class}/{digest.partition(':')[2]}.json"
 
 

@@ -1,20 +1,23 @@
 """The gate before loading: signature, digests and compatibility of a bundle in a directory.
 
-Nothing here loads a model or an image, and importing it is cheap.
+Nothing here loads a model or an image, and importing it is cheap. What is verified is what lies in
+the directory at that moment: who loads the model afterwards takes `VerifiedBundle.read_model`,
+which returns bytes that are verified themselves, and not the path.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from taktgate.bundle import layout
 from taktgate.bundle.compatibility import DeviceFacts, check
-from taktgate.bundle.errors import ArchiveError, DigestMismatchError
+from taktgate.bundle.errors import ArchiveError
 from taktgate.bundle.manifest import MANIFEST_LIMIT_BYTES, Manifest, digest_of
+from taktgate.bundle.reading import Heed, read_listed, read_small, require_listed
 from taktgate.bundle.signing import TrustedKeys
 
 
@@ -37,9 +40,23 @@ class VerifiedBundle:
         """Return the path of the model file."""
         return self.directory / layout.MODEL
 
+    def read_model(self) -> bytes:
+        """Return the model: the very bytes that the manifest lists, whatever the path leads to now.
 
-def verify_directory(directory: Path, keys: TrustedKeys, device: DeviceFacts) -> VerifiedBundle:
+        Raises:
+            ArchiveError: It is no plain file any more.
+            DigestMismatchError: It has changed since, or cannot be read.
+        """
+        its = next(its for its in self.manifest.files if its.path == layout.MODEL)
+        return read_listed(self.model_path, its)
+
+
+def verify_directory(
+    directory: Path, keys: TrustedKeys, device: DeviceFacts, *, heed: Heed | None = None
+) -> VerifiedBundle:
     """Return the bundle in *directory* once it is signed, complete, unchanged and fit for *device*.
+
+    *heed* is called between pieces of a large file.
 
     Raises:
         ArchiveError: A file is missing, too many, or no plain file.
@@ -48,6 +65,22 @@ def verify_directory(directory: Path, keys: TrustedKeys, device: DeviceFacts) ->
         DigestMismatchError: A file is not the one that the manifest lists.
         IncompatibleError: This device cannot run it.
     """
+    bundle = verify_content(directory, keys, heed=heed)
+    check(bundle.manifest, device)
+    return bundle
+
+
+def verify_content(
+    directory: Path, keys: TrustedKeys, *, heed: Heed | None = None
+) -> VerifiedBundle:
+    """Return the bundle in *directory* once it is signed, complete and unchanged.
+
+    Raises:
+        ArchiveError: A file is missing, too many, or no plain file.
+        SignatureError: No trusted key signed the manifest.
+        ManifestError: The manifest breaks a rule.
+        DigestMismatchError: A file is not the one that the manifest lists.
+    """
     found = _files(directory)
     for name in (layout.MANIFEST, layout.SIGNATURE):
         if name not in found:
@@ -55,8 +88,7 @@ def verify_directory(directory: Path, keys: TrustedKeys, device: DeviceFacts) ->
     data = _read_small(directory, layout.MANIFEST)
     keys.verify(data, _read_small(directory, layout.SIGNATURE))
     manifest = Manifest.parse(data)
-    _require_files(directory, manifest, found - {layout.MANIFEST, layout.SIGNATURE})
-    check(manifest, device)
+    _require_files(directory, manifest, found - {layout.MANIFEST, layout.SIGNATURE}, heed)
     return VerifiedBundle(directory=directory, manifest=manifest, digest=digest_of(data))
 
 
@@ -77,7 +109,10 @@ def _files(directory: Path) -> frozenset[str]:
 
 def _names(directory: Path) -> set[str]:
     with os.scandir(directory) as entries:
-        return {_member(entry) for entry in entries}
+        names = {_member(entry) for entry in islice(entries, layout.MEMBERS_LIMIT + 1)}
+    if len(names) > layout.MEMBERS_LIMIT:
+        raise ArchiveError(f"a bundle must have at most {layout.MEMBERS_LIMIT} files")
+    return names
 
 
 def _member(entry: os.DirEntry[str]) -> str:
@@ -87,35 +122,17 @@ def _member(entry: os.DirEntry[str]) -> str:
     return entry.name
 
 
-def _require_files(directory: Path, manifest: Manifest, found: frozenset[str]) -> None:
+def _require_files(
+    directory: Path, manifest: Manifest, found: frozenset[str], heed: Heed | None
+) -> None:
     listed = {its.path: its for its in manifest.files}
     if found != listed.keys():
         odd = sorted(found ^ listed.keys())
         raise ArchiveError(f"files must be those that the manifest lists; they differ in {odd}")
     for path, its in listed.items():
-        size, digest = _measure(directory / path)
-        if size != its.size_bytes:
-            raise DigestMismatchError(f"{path} must have {its.size_bytes} bytes, got {size}")
-        if digest != its.sha256:
-            raise DigestMismatchError(f"{path} must have digest {its.sha256}, got {digest}")
-
-
-def _measure(path: Path) -> tuple[int, str]:
-    try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return file.tell(), f"sha256:{digest}"
-    except OSError as error:
-        raise DigestMismatchError(f"{path.name} cannot be read: {error.strerror}") from error
+        require_listed(directory / path, its, heed=heed)
 
 
 def _read_small(directory: Path, name: str) -> bytes:
     limit = layout.limit_bytes_of(name, MANIFEST_LIMIT_BYTES)
-    try:
-        with (directory / name).open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ArchiveError(f"{name} cannot be read: {error.strerror}") from error
-    if len(data) > limit:
-        raise ArchiveError(f"{name} must be at most {limit} bytes")
-    return data
+    return read_small(directory / name, limit_bytes=limit)

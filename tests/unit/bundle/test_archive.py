@@ -1,6 +1,7 @@
 """An archive gives exactly what was packed, or nothing."""
 
 import io
+import os
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -97,6 +98,7 @@ def test_a_big_model_is_unpacked_and_verified_in_little_memory(
     size_bytes = 64 << 20
     model = bytes(size_bytes)
     document["files"][0] |= {"size_bytes": size_bytes, "sha256": digest_of(model)}
+    document["source_digest"] = digest_of(model)
     manifest = Manifest.model_validate_json(
         Manifest.model_validate(document, strict=False).to_bytes()
     )
@@ -287,3 +289,57 @@ def test_members_that_share_bytes_are_refused(archive: Path, tmp_path: Path) -> 
 
 def test_a_missing_archive_is_refused_by_its_name(tmp_path: Path) -> None:
     refused(tmp_path / "absent.bundle", tmp_path / "slot", "absent")
+
+
+def with_directory(archive: Path, directory_bytes: int, before_end: bytes = b"") -> bytes:
+    """Return the archive with a directory blown up to that size, by an end record that fits."""
+    content = archive.read_bytes()
+    start = int.from_bytes(content[-6:-2], "little")
+    filler = bytes(directory_bytes - (len(content) - 22 - start) - len(before_end))
+    length = directory_bytes.to_bytes(4, "little")
+    body = content[:-22] + filler + before_end
+    return body + content[-22:-10] + length + content[-6:]
+
+
+@pytest.mark.parametrize(
+    ("directory_bytes", "before_end"), [(64 << 20, b""), (500, b"PK\x06\x07" + bytes(16))]
+)
+def test_a_directory_that_promises_more_than_members_is_refused_unread(
+    archive: Path, tmp_path: Path, directory_bytes: int, before_end: bytes
+) -> None:
+    (tmp_path / "x.bundle").write_bytes(with_directory(archive, directory_bytes, before_end))
+    tracemalloc.start()
+    try:
+        refused(tmp_path / "x.bundle", tmp_path / "slot", "plain ZIP directory")
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1 << 20
+
+
+@pytest.mark.timeout(20)
+def test_a_pipe_in_place_of_an_archive_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.bundle")
+    refused(tmp_path / "x.bundle", tmp_path / "slot", "plain file")
+
+
+def test_nothing_is_written_through_a_link_that_lay_in_the_folder(
+    archive: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "precious").write_bytes(b"precious")
+    (tmp_path / "slot").mkdir()
+    (tmp_path / "slot" / "model.onnx").symlink_to(tmp_path / "precious")
+    unpack(archive, tmp_path / "slot")
+    assert (tmp_path / "precious").read_bytes() == b"precious"
+    assert not (tmp_path / "slot" / "model.onnx").is_symlink()
+
+
+@pytest.mark.parametrize("link", ["slot", "slot/golden"])
+def test_a_folder_that_is_a_link_is_not_unpacked_into(
+    archive: Path, tmp_path: Path, link: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / link).parent.mkdir(exist_ok=True)
+    (tmp_path / link).symlink_to(tmp_path / "elsewhere")
+    refused(archive, tmp_path / "slot", "is a link")
+    assert list((tmp_path / "elsewhere").iterdir()) == []

@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import struct
+import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +33,16 @@ def elpv(bundle: VerifiedBundle, document: dict[str, Any], sha256: str) -> Verif
     document["golden"] = {"source": "elpv-dataset", "items": [item]}
     document["files"] = document["files"][:1]
     return replace(bundle, manifest=Manifest.parse(json.dumps(document).encode()))
+
+
+def png_of_black(side: int) -> bytes:
+    """Return a PNG that says it is *side* x *side* RGB pixels, and has none of them."""
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(b"")), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 def test_golden_images_come_with_their_scores(bundle: VerifiedBundle) -> None:
@@ -98,3 +110,17 @@ def test_without_the_package_its_golden_images_are_unavailable(
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(GoldenUnavailableError, match="elpv-dataset"):
         load_golden(elpv(bundle, document, "sha256:" + "0" * 64))
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.parametrize("side", [12_000, 20_000], ids=["our limit", "the decoder's"])
+def test_a_small_file_of_very_many_pixels_is_refused_before_it_is_decoded(
+    bundle: VerifiedBundle, side: int
+) -> None:
+    data = png_of_black(side)
+    (bundle.directory / "golden/ok.png").write_bytes(data)
+    item = bundle.manifest.golden.items[0].model_copy(update={"sha256": digest_of(data)})
+    golden = bundle.manifest.golden.model_copy(update={"items": (item,)})
+    many = replace(bundle, manifest=bundle.manifest.model_copy(update={"golden": golden}))
+    with pytest.raises(GoldenUnavailableError, match="pixels"):
+        load_golden(many)

@@ -1,8 +1,11 @@
 """The manifest says what is wrong with it, and never says anything else."""
 
+import copy
 import json
+import string
 from collections.abc import Callable
 from contextlib import suppress
+from random import Random
 from typing import Any
 
 import pytest
@@ -71,6 +74,10 @@ RULES = [
     (put("files", 0, "path", value="model.bin"), "files.0.path"),
     (put("files", 1, "sha256", value="sha256:" + "0" * 64), "files under golden/"),
     (put("latency_claims", "n", value=0), "latency_claims.n"),
+    (put("latency_claims", "p95_ms", value=9.0), "latency_claims"),
+    (put("golden_claims", "recall", "low", value=0.99), "golden_claims.recall"),
+    (put("files", 0, "size_bytes", value=(512 << 20) + 1), "files.0.size_bytes"),
+    (put("outputs", "score", value="a b"), "outputs.score"),
     (put("surprise", value=1), "surprise"),
     (put("golden_claims", "surprise", value=1), "golden_claims.surprise"),
     (drop("threshold"), "threshold"),
@@ -115,7 +122,9 @@ def test_writing_and_reading_gives_the_same_manifest(manifest: Manifest) -> None
 
 @given(
     threshold=st.floats(0.45, 0.55),
-    name=st.from_regex(r"\A[a-z0-9][a-z0-9.-]{0,63}\Z"),
+    name=st.text(string.ascii_lowercase + string.digits + ".-", min_size=1, max_size=64).filter(
+        lambda name: name[0] not in ".-"
+    ),
     scores=st.tuples(st.floats(0, 1), st.floats(0, 1)),
 )
 def test_any_values_within_the_rules_survive_writing_and_reading(
@@ -150,3 +159,67 @@ def test_any_bytes_are_refused_as_manifest(data: bytes) -> None:
 def test_the_manifest_cannot_be_changed(manifest: Manifest) -> None:
     with pytest.raises(ValueError, match="frozen"):
         manifest.threshold = 0.9  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    "hidden", ["\x1b[31m", "a\nb", "\x00", "\u202eevil", "\u200b", "\ufeff", "\x9b", "x" * 501]
+)
+def test_words_for_people_cannot_steer_a_terminal_or_hide(document: Document, hidden: str) -> None:
+    document["golden_claims"]["dataset"] = hidden
+    with pytest.raises(ManifestError, match=r"golden_claims\.dataset"):
+        Manifest.parse(bytes_of(document))
+
+
+@pytest.mark.parametrize("digits", [20, 5000])
+def test_a_number_beyond_what_readers_agree_on_is_refused(document: Document, digits: int) -> None:
+    document["golden_claims"]["n_ok"] = "HERE"
+    with pytest.raises(ManifestError):
+        Manifest.parse(bytes_of(document).replace(b'"HERE"', b"9" * digits))
+
+
+def test_a_nested_key_that_comes_twice_is_refused(document: Document) -> None:
+    data = bytes_of(document).replace(b'"value":', b'"value": 0.5, "value":', 1)
+    with pytest.raises(ManifestError, match="twice"):
+        Manifest.parse(data)
+
+
+def test_files_over_the_limit_of_a_bundle_are_refused(document: Document) -> None:
+    for its in document["files"]:
+        its["size_bytes"] = 256 << 20
+    with pytest.raises(ManifestError, match="together"):
+        Manifest.parse(bytes_of(document))
+
+
+@given(seed=st.randoms(use_true_random=False), indent=st.sampled_from([None, 1, 4]))
+def test_what_is_written_does_not_depend_on_how_it_was_read(
+    manifest: Manifest, seed: Random, indent: int | None
+) -> None:
+    def shuffled(value: Any) -> Any:
+        if isinstance(value, dict):
+            names = list(value)
+            seed.shuffle(names)
+            return {name: shuffled(value[name]) for name in names}
+        return [shuffled(each) for each in value] if isinstance(value, list) else value
+
+    other = json.dumps(shuffled(json.loads(manifest.to_bytes())), indent=indent).encode()
+    assert Manifest.parse(other).to_bytes() == manifest.to_bytes()
+
+
+@given(data=st.data())
+def test_no_two_manifests_have_one_form(manifest: Manifest, data: st.DataObject) -> None:
+    """So the digest of what we write tells bundles apart: each field of each level is in it."""
+    document = json.loads(manifest.to_bytes())
+    field = data.draw(st.sampled_from(["licence", "threshold", "golden", "files", "toolchain"]))
+    changed = copy.deepcopy(document)
+    match field:
+        case "licence":
+            changed[field] = data.draw(st.sampled_from(["BSD", "MIT ", ""]))
+        case "threshold":
+            changed[field] = data.draw(st.floats(0.45, 0.55).filter(lambda x: x != 0.5))
+        case "golden":
+            changed[field]["items"][0]["score"] = data.draw(st.floats(0.2, 0.9))
+        case "files":
+            changed[field][0]["size_bytes"] += data.draw(st.integers(1, 1000))
+        case _:
+            changed[field]["torch"] = data.draw(st.sampled_from(["2.13.1", "", "2.13.0 "]))
+    assert Manifest.parse(bytes_of(changed)).to_bytes() != manifest.to_bytes()

@@ -21,7 +21,7 @@ from taktgate.bundle.errors import (
 )
 from taktgate.bundle.manifest import Manifest, digest_of
 from taktgate.bundle.signing import SigningKey, TrustedKeys
-from taktgate.bundle.verification import verify_directory
+from taktgate.bundle.verification import verify_content, verify_directory
 
 MEMBERS = ("manifest.json", "manifest.sig", "model.onnx", "golden/ok.png", "golden/pore.png")
 
@@ -151,3 +151,56 @@ def test_verifying_loads_no_numpy_no_images_and_no_runtime() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "[]\n"
+
+
+def test_a_model_that_is_swapped_after_the_look_is_never_returned(
+    directory: Path, keys: TrustedKeys, device: DeviceFacts
+) -> None:
+    bundle = verify_directory(directory, keys, device)
+    model = bundle.read_model()
+    (directory / "model.onnx").write_bytes(bytes(len(model)))
+    with pytest.raises(DigestMismatchError, match="digest"):
+        bundle.read_model()
+
+
+def test_a_model_that_becomes_a_link_after_the_look_is_never_followed(
+    directory: Path, keys: TrustedKeys, device: DeviceFacts, tmp_path: Path
+) -> None:
+    bundle = verify_directory(directory, keys, device)
+    (directory / "model.onnx").rename(tmp_path / "moved")
+    (directory / "model.onnx").symlink_to(tmp_path / "moved")
+    with pytest.raises(ArchiveError):
+        bundle.read_model()
+
+
+def test_a_second_name_of_the_model_gives_no_way_in(
+    directory: Path, keys: TrustedKeys, device: DeviceFacts, tmp_path: Path
+) -> None:
+    (tmp_path / "second").hardlink_to(directory / "model.onnx")
+    bundle = verify_directory(directory, keys, device)
+    with (tmp_path / "second").open("r+b") as file:
+        file.write(b"evil")
+    with pytest.raises(DigestMismatchError):
+        bundle.read_model()
+
+
+@pytest.mark.parametrize("below", ["", "golden"])
+def test_a_folder_with_more_files_than_a_bundle_can_have_is_not_listed_to_its_end(
+    directory: Path, keys: TrustedKeys, device: DeviceFacts, below: str
+) -> None:
+    for number in range(1100):
+        (directory / below / f"n{number}").touch()
+    with pytest.raises(ArchiveError, match="at most 1026 files"):
+        verify_directory(directory, keys, device)
+
+
+def test_content_is_verified_for_whatever_device(
+    signed_directory: Callable[[dict[str, Any]], Path],
+    document: dict[str, Any],
+    keys: TrustedKeys,
+    device: DeviceFacts,
+) -> None:
+    directory = signed_directory(document | {"device_class": "another"})
+    assert verify_content(directory, keys).manifest.device_class == "another"
+    with pytest.raises(IncompatibleError):
+        verify_directory(directory, keys, device)

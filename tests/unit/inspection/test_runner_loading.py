@@ -11,6 +11,7 @@ from tests.unit.inspection.runner_orders import assignment
 from taktgate.inspection.control import Assignment
 from taktgate.inspection.errors import ModelRefusedError
 from taktgate.inspection.runner.loading import load
+from taktgate.inspection.runner.onnx_session import RUNTIME_VERSION
 
 
 def at_once(_: int) -> None:
@@ -26,7 +27,7 @@ def refusal(order: Assignment) -> ModelRefusedError:
 @pytest.mark.parametrize(
     ("tiny", "reason", "message"),
     [
-        pytest.param(Tiny(cut_bytes=60), "LOAD", "Protobuf parsing failed", id="truncated"),
+        pytest.param(Tiny(cut_bytes=60), "LOAD", "protobuf parsing failed", id="truncated"),
         pytest.param(Tiny(opset=99), "LOAD", "Opset 99", id="unknown opset"),
         pytest.param(Tiny(operator="Sigmoyd"), "LOAD", "Sigmoyd", id="unknown operator"),
         pytest.param(Tiny(side=32), "INPUT", "[1, 3, 64, 64]", id="wrong input shape"),
@@ -36,6 +37,9 @@ def refusal(order: Assignment) -> ModelRefusedError:
         pytest.param(Tiny(weight_is_nan=True), "NON_FINITE", "not finite", id="NaN weights"),
         pytest.param(Tiny(flipped_exponent=True), "GOLDEN", "golden/", id="flipped bit, signed"),
         pytest.param(Tiny(golden_shift=0.1), "GOLDEN", "golden/", id="golden scores off"),
+        pytest.param(
+            Tiny(compiled_by="1.17.3"), "INCOMPATIBLE", "compilation.ort", id="other compiler"
+        ),
         pytest.param(Tiny(device_class="jetson"), "INCOMPATIBLE", "jetson", id="other device"),
     ],
 )
@@ -46,6 +50,18 @@ def test_a_bad_model_is_refused_by_a_reason_of_its_own(
 
     assert error.reason == reason
     assert message in error.message
+
+
+@pytest.mark.parametrize("is_proven", [True, False])
+def test_a_changed_runtime_refuses_at_boot_what_another_one_compiled(
+    tmp_path: Path, is_proven: bool
+) -> None:
+    mine = assignment(tmp_path, Tiny(compiled_by=RUNTIME_VERSION), is_proven=is_proven)
+    load(mine, at_once)
+    error = refusal(
+        assignment(tmp_path, Tiny(version="2.0.0", compiled_by="1.31.0"), is_proven=is_proven)
+    )
+    assert error.reason == "INCOMPATIBLE"
 
 
 @pytest.mark.parametrize(

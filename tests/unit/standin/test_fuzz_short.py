@@ -87,6 +87,7 @@ def test_case_that_takes_too_long_is_a_finding(monkeypatch: pytest.MonkeyPatch) 
         "rest",
         "cip",
         "surface",
+        "bundle",
     ],
 )
 def test_malformed_input_breaks_no_promise(name: str) -> None:

@@ -27,6 +27,11 @@ def runtime_fingerprint(
     )
 
 
+def runtime_in(fingerprint: str) -> str:
+    """Return ONNX Runtime's version by a *fingerprint* of `runtime_fingerprint`."""
+    return fingerprint.partition("/")[0].removeprefix("ort-")
+
+
 def _cpu_flags(cpu_info: Path) -> str:
     """Return the instruction sets of the first core, in a stable order."""
     for line in _lines(cpu_info):

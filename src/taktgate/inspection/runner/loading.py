@@ -20,6 +20,7 @@ from taktgate.inspection.runner.onnx_session import (
     OnnxSession,
     ProviderPolicy,
     SessionTerms,
+    usable_providers,
 )
 from taktgate.inspection.runner.probe import UNPROBED, Probe, ProbeResult
 from taktgate.inspection.runner.runner import Runner
@@ -41,7 +42,11 @@ def load(assignment: Assignment, await_gap: AwaitGap) -> Runner:
         bundle = verify_directory(
             Path(assignment.directory),
             TrustedKeys.load(Path(assignment.trusted_keys)),
-            this_device(assignment.device_class, runtime_version=RUNTIME_VERSION),
+            this_device(
+                assignment.device_class,
+                runtime_version=RUNTIME_VERSION,
+                providers=usable_providers(cast(ProviderPolicy, assignment.provider)),
+            ),
         )
         if bundle.digest != assignment.digest:
             raise ModelRefusedError(
@@ -54,7 +59,7 @@ def load(assignment: Assignment, await_gap: AwaitGap) -> Runner:
 
 def _prepare(bundle: VerifiedBundle, assignment: Assignment, await_gap: AwaitGap) -> Runner:
     manifest = bundle.manifest
-    session = OnnxSession(str(bundle.model_path), manifest, session_terms(assignment))
+    session = OnnxSession(bundle.read_model(), manifest, session_terms(assignment))
     fingerprint = runtime_fingerprint(runtime_version=RUNTIME_VERSION, provider=session.provider)
     _warm_up(session)
     probed = UNPROBED

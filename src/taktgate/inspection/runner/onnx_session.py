@@ -50,8 +50,13 @@ class SessionTerms:
 class OnnxSession:
     """One loaded model with preallocated input and outputs. One run at a time."""
 
-    def __init__(self, model: str, manifest: Manifest, terms: SessionTerms) -> None:
+    def __init__(self, model: str | bytes, manifest: Manifest, terms: SessionTerms) -> None:
         """Load *model* and hold it against the input and outputs that *manifest* promises.
+
+        Args:
+            model: The path of a file, or its bytes: those that were verified.
+            manifest: What the model must be.
+            terms: How it is run.
 
         Raises:
             ModelRefusedError: LOAD, PROVIDER, INPUT or OUTPUTS.
@@ -115,14 +120,20 @@ def has_cuda() -> bool:
     return CUDA in onnxruntime.get_available_providers()
 
 
-def _load(model: str, terms: SessionTerms) -> Any:
+def usable_providers(policy: ProviderPolicy) -> tuple[str, ...]:
+    """Return the providers that a session may take here, the preferred one first."""
+    return (CUDA, CPU) if policy != "cpu" and has_cuda() else (CPU,)
+
+
+def _load(model: str | bytes, terms: SessionTerms) -> Any:
     if terms.policy == "cuda" and not has_cuda():
         raise ModelRefusedError("PROVIDER", "CUDA is demanded, this ONNX Runtime is built without")
     try:
         return onnxruntime.InferenceSession(model, _options(terms), providers=_providers(terms))
     except _NATIVE_ERRORS as error:
         reason = "PROVIDER" if _CPU_FORBIDDEN in str(error) else "LOAD"
-        message = _in_short(str(error).replace(model, "the model"))
+        said = str(error)
+        message = _in_short(said.replace(model, "the model") if isinstance(model, str) else said)
         raise ModelRefusedError(reason, message) from error
 
 
