@@ -15,6 +15,7 @@ import io
 import json
 import platform
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ from PIL import Image
 from taktgate.bundle.errors import BundleError
 from taktgate.bundle.manifest import NAME_PATTERN, Interval
 from taktgate.bundle.signing import SigningKey
+from taktgate.edge.files import publish
+from taktgate.gates.sample_source import source_of
 from taktgate.gates.training_stack import TrainingStackError
 from taktgate.standin.imagesets.elpv import ElpvCells
 from taktgate.standin.imagesets.errors import ImageSetError
@@ -62,13 +65,15 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     add("--device-class", default="cpu", help="row of the compatibility matrix")
     add("--machine", default=platform.machine(), help="what latency is measured on, in words")
     add("--key", type=Path, default=DEVELOPMENT_KEY, help="PEM of the signing key")
+    add("--parent", metavar="V", help="version that --start-from came from")
+    add("--approver", default="nobody: a sample", metavar="WHO", help="for source.json")
     add("--seed", type=int, default=0)
     add("--json", action="store_true", help="print the result as JSON, progress to stderr")
     choices = parser.parse_args(arguments)
     words_needed = {ELPV: 1, WELD: 1, "folder": 2}
     if words_needed.get(choices.set[0]) != len(choices.set):
         parser.error("--set must be elpv, weld, or folder DIR")
-    for name in (choices.version, choices.name, choices.device_class):
+    for name in (choices.version, choices.name, choices.device_class, choices.parent):
         if name is not None and not re.match(NAME_PATTERN, name):
             parser.error(f"names and versions must match {NAME_PATTERN}, got {name!r}")
     if choices.minutes <= 0 and choices.start_from is None:
@@ -80,7 +85,16 @@ def main() -> int:
     """Train, pack, print; return the exit code."""
     choices = parse()
     try:
+        commit = commit_of_this_code()  # before an hour of training, not after it
         packed = train(choices)
+        source = source_of(
+            packed.manifest,
+            commit=commit,
+            parent=choices.parent,
+            approver=choices.approver,
+            seed=choices.seed,
+        )
+        publish(source_path(packed), source.to_bytes(), mode=0o644)
     except (BundleError, ImageSetError, TrainingStackError, ValueError, OSError) as error:
         print(f"train_sample_model: {error}", file=sys.stderr)
         return 1
@@ -129,6 +143,24 @@ def train(choices: argparse.Namespace) -> Packed:
     )
 
 
+def commit_of_this_code() -> str:
+    """Return the commit that trains.
+
+    Raises:
+        ValueError: this is no clone of the repository, so that nobody could tell later.
+    """
+    command = ["git", "-C", str(in_venv.ROOT), "rev-parse", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ValueError(f"the commit of this code must be known: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def source_path(packed: Packed) -> Path:
+    """Return where the source.json of *packed* belongs: beside the bundle."""
+    return packed.path.with_name(f"{packed.path.stem}.source.json")
+
+
 def golden_file(images: ImageSet, index: int) -> tuple[str, bytes]:
     """Return id and content of the file that shows image *index* in a golden set."""
     if isinstance(images, ElpvCells):
@@ -152,6 +184,7 @@ def facts(packed: Packed) -> dict[str, object]:
     """Return the result as JSON values."""
     return {
         "bundle": str(packed.path),
+        "source": str(source_path(packed)),
         "digest": packed.digest,
         "size_bytes": packed.path.stat().st_size,
         "claims": packed.manifest.golden_claims.model_dump(),

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taktgate.bundle.archive import pack
+from taktgate.bundle.claims import INTERVAL_METHOD, Counts
 from taktgate.bundle.manifest import (
     BundleFile,
     DefectClass,
@@ -93,7 +94,7 @@ class Packed:
     path: Path
     digest: str
     manifest: Manifest
-    counts: metrics.Counts
+    counts: Counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,7 +235,7 @@ def _manifest(
     its: Release,
     files: dict[str, bytes],
     golden: GoldenSet,
-    counts: metrics.Counts,
+    counts: Counts,
     latency: LatencyClaims,
 ) -> Manifest:
     return Manifest(
@@ -268,12 +269,12 @@ def _manifest(
     )
 
 
-def _claims(origin: Origin, counts: metrics.Counts) -> GoldenClaims:
+def _claims(origin: Origin, counts: Counts) -> GoldenClaims:
     return GoldenClaims(
         dataset=origin.dataset,
         dataset_licence=origin.dataset_licence,
         split_method=origin.split_method,
-        interval_method=metrics.INTERVAL_METHOD,
+        interval_method=INTERVAL_METHOD,
         n_ok=counts.ok,
         n_defective=counts.defective,
         recall=counts.recall,
