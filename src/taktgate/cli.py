@@ -23,6 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     rollout.add_commands(commands)
     plc_commands = plc.add_commands(commands)
+    if find_spec("tuf"):  # what publishes, and the stager
+        from taktgate.registry.commands import cli as registry
+        from taktgate.registry.models import cli as model
+
+        model.add_commands(commands)
+        registry.add_commands(commands)
     if find_spec("taktgate.standin"):  # images come without the local world
         from taktgate.standin.azure.world import cli as world
         from taktgate.standin.demo import cli as demo

@@ -1,0 +1,1 @@
+"""`taktgate registry`: the publishing side from the command line."""

@@ -1,0 +1,49 @@
+"""The reference client, python-tuf's own, on a registry in a folder; it keeps what it trusts."""
+
+from pathlib import Path
+
+from tuf.ngclient import Updater
+
+from taktgate.bundle.targets import BundleFacts, ReleaseState, bundle_path
+from taktgate.edge.file_system import LocalFileSystem
+from taktgate.registry.delivery.copies import FolderFetcher
+
+NAME = "weld-seam"
+
+
+class UnsyncedFileSystem(LocalFileSystem):
+    """The real one without its waits, for tests that cut no power."""
+
+    def sync(self, descriptor: int) -> None:
+        pass
+
+    def sync_folder(self, path: Path) -> None:
+        pass
+
+
+class ReferenceClient:
+    def __init__(self, registry: Path, trust: Path) -> None:
+        self.registry = registry
+        self.trust = trust
+        trust.mkdir()
+        self.root = (registry / "metadata/1.root.json").read_bytes()
+
+    def refresh(self) -> Updater:
+        """Refuses as python-tuf does: rollback, wrong signature, expiry."""
+        updater = Updater(
+            str(self.trust),
+            f"{self.registry.as_uri()}/metadata",
+            fetcher=FolderFetcher(),
+            bootstrap=self.root,
+        )
+        updater.refresh()
+        return updater
+
+    def state_of(self, version: str, device_class: str = "cpu") -> ReleaseState | None:
+        target = self.refresh().get_targetinfo(bundle_path(NAME, version, device_class))
+        if target is None:
+            return None
+        folder, _, name = target.path.rpartition("/")
+        place = self.registry / "targets" / folder / f"{target.hashes['sha256']}.{name}"
+        target.verify_length_and_hashes(place.read_bytes())
+        return BundleFacts.from_custom(target.custom).state
