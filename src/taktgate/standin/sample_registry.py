@@ -8,7 +8,7 @@ from taktgate.bundle import layout
 from taktgate.bundle.archive import unpack
 from taktgate.bundle.manifest import Manifest, digest_of
 from taktgate.bundle.targets import BundleFacts, ReleaseState
-from taktgate.registry.publishing import Publisher
+from taktgate.registry.signed.publishing import Publisher
 from taktgate.staging.registry.client import TRUSTED_ROOT_FILE
 
 _WAIVER: Final = "a sample; no hardware stands behind it"

@@ -2,12 +2,29 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState
+from taktgate.bundle.errors import DeviceUnknownError, FactsError, IncompatibleError
+from taktgate.bundle.manifest import Manifest
+from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState, bundle_path
 from taktgate.contracts.twins import RegistryTrust
-from taktgate.staging.errors import NotPermittedError
+from taktgate.staging.errors import GateError, NotPermittedError
 from taktgate.staging.states import Request
+
+_OF_THE_BUNDLE: Final = (
+    "digest",
+    "name",
+    "version",
+    "device_class",
+    "source_digest",
+    "kind",
+    "precision",
+    "ort",
+    "opset",
+    "ir_version",
+    "unpacked_bytes",
+)
+"""Facts that the bundle itself says too; the others are the registry's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +54,14 @@ class Registry(Protocol):
 
         Raises:
             RefusedError: it has no such bundle for this device class.
+            FactsError: what it says of it breaks a rule.
             RetriedError: it cannot be had now, or what it says cannot be trusted.
+        """
+
+    def recall(self, request: Request) -> Offer | None:
+        """Return what the metadata that is trusted on the disk says of *request*, None if nothing.
+
+        Nobody is asked, and no date matters: it is what was true when the registry was heard last.
         """
 
     def fetch(self, offer: Offer, *, start: int) -> Iterator[bytes]:
@@ -67,3 +91,51 @@ def require_permitted(offer: Offer, *, waived_hil: bool) -> None:
         raise NotPermittedError(
             "hil", f"{offer.path}: HIL was waived, and staging.waived_hil is false here"
         )
+
+
+def require_about(facts: BundleFacts, path: str) -> None:
+    """Accept *facts* if they speak of the bundle at the target path *path*.
+
+    Raises:
+        FactsError: they speak of another name, version or device class.
+    """
+    said = bundle_path(facts.name, facts.version, facts.device_class)
+    if said != path:
+        raise FactsError("name, version, device_class", f"must be those of {path}, got {said}")
+
+
+def require_runtime(facts: BundleFacts, *, ort: str | None) -> None:
+    """Accept a bundle with *facts* for a station whose inference runs ONNX Runtime *ort*.
+
+    A portable bundle runs with any that its manifest fits; a compiled one with a single version.
+
+    Raises:
+        IncompatibleError: it was compiled for another version.
+        GateError: it was compiled, and nobody knows yet what runs here; None says so.
+    """
+    if facts.ort is None:
+        return
+    if ort is None:
+        raise GateError(
+            DeviceUnknownError(f"inference has not said which ONNX Runtime it has; {facts.ort}?")
+        )
+    if facts.ort != ort:
+        raise IncompatibleError(
+            "artifact.compilation.ort", f"must be {ort}, which runs here; got {facts.ort}"
+        )
+
+
+def require_as_signed(facts: BundleFacts, manifest: Manifest, digest: str) -> None:
+    """Accept the unpacked bundle of *manifest*, with the identity *digest*, if *facts* are its own.
+
+    The archive is the one that was signed, so a difference is a lie or a slip of its publisher:
+    what was refused or permitted by the facts might not be what is about to run.
+
+    Raises:
+        FactsError: a field differs; the first one that does is named.
+    """
+    own = BundleFacts.of(manifest, digest=digest, serial=facts.serial)
+    for field in _OF_THE_BUNDLE:
+        said, found = getattr(facts, field), getattr(own, field)
+        if said != found:
+            raise FactsError(field, f"must be {found}, as in the bundle's manifest; got {said}")
