@@ -1,57 +1,89 @@
 """A download on the disk, taken up where it stopped."""
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from taktgate.edge.files import discard, write_whole
-from taktgate.staging.errors import TargetChangedError
-from taktgate.staging.registry.offers import Offer, Registry
+from taktgate.staging.errors import RetriedError, TargetChangedError, UnreachableError
+from taktgate.staging.fetch.download_file import DownloadFile
+from taktgate.staging.fetch.pace import Pace
+from taktgate.staging.fetch.web import PIECE_BYTES
+from taktgate.staging.registry.offers import Offer
 from taktgate.staging.slots.disk import Disk
 
-_READ_BYTES: Final = 1 << 20
+WORTHWHILE_BYTES: Final = 1 << 20
+"""A connection that brought so much before it broke was worth it: the next one is made at once."""
+LONG_HOLDS: Final = 2
+"""So many holds in a row, of half a second each, and a server may have taken us for gone."""
+
+
+class Archives(Protocol):
+    """The part of `registry.offers.Registry` that is needed here."""
+
+    def fetch(self, offer: Offer, *, start: int) -> Iterator[bytes]:
+        """Yield the archive of *offer* from byte *start* on."""
 
 
 class Spool:
     """The download of one offer, in the file *path*."""
 
-    def __init__(self, path: Path, *, disk: Disk) -> None:
-        self._path = path
-        self._disk = disk
+    def __init__(self, path: Path, *, disk: Disk, pace: Pace) -> None:
+        self._file = DownloadFile(path, disk=disk)
+        self._pace = pace
 
-    def fill(self, offer: Offer, registry: Registry) -> Iterator[int]:
+    def fill(self, offer: Offer, registry: Archives) -> Iterator[int]:
         """Complete the file by what is missing; yield the sizes of the pieces as they lie there.
+
+        It yields 0 while it waits on purpose, at least twice a second, and while it reads what is
+        there already.
+
+        A torn beginning is our own disk's fault: a download that was taken up and does not have its
+        digest begins once more from nothing, before the registry is blamed.
 
         Raises:
             TargetChangedError: the bytes are not those that were signed; the file is gone.
             RefusedError: the registry refuses them.
-            RetriedError: they cannot be had now.
+            RetriedError: they cannot be had now; what has come is kept.
             OSError: the disk refused.
         """
-        start, digest = self._so_far(offer)
-        descriptor = self._open(start)
-        try:
-            for piece in registry.fetch(offer, start=start) if start < offer.size_bytes else ():
-                write_whole(descriptor, piece, files=self._disk.files)
-                digest.update(piece)
-                yield len(piece)
-        finally:
-            self._disk.files.close(descriptor)
-        if digest.hexdigest() != offer.sha256:
-            discard(self._path, files=self._disk.files)
+        yield from self._file.take_up(offer.size_bytes, offer.sha256)
+        is_taken_up = self._file.size_bytes > 0
+        yield from self._complete(offer, registry)
+        if is_taken_up and self._file.sha256 != offer.sha256:
+            self._file.discard()
+            yield from self._complete(offer, registry)
+        if self._file.sha256 != offer.sha256:
+            self._file.discard()
             raise TargetChangedError(f"{offer.path}: not the bytes that the registry signed")
 
-    def _so_far(self, offer: Offer) -> "tuple[int, hashlib._Hash]":
-        digest = hashlib.sha256()
-        if not self._path.exists() or self._path.stat().st_size > offer.size_bytes:
-            return 0, digest
-        with self._path.open("rb") as file:
-            while chunk := file.read(_READ_BYTES):
-                digest.update(chunk)
-            return file.tell(), digest
+    def _complete(self, offer: Offer, registry: Archives) -> Iterator[int]:
+        if self._file.size_bytes == offer.size_bytes:
+            return
+        self._file.open()
+        try:
+            while not (yield from self._connection(offer, registry)):
+                pass
+            self._file.finish()
+        except RetriedError:
+            self._file.mark()
+            raise
+        finally:
+            self._file.close()
 
-    def _open(self, start: int) -> int:
-        if self._path.exists():
-            return self._disk.files.extend(self._path, size_bytes=start)
-        return self._disk.files.create(self._path, mode=0o640)
+    def _connection(self, offer: Offer, registry: Archives) -> Generator[int, None, bool]:
+        """Write what one connection brings; return whether it came to its end."""
+        began_at, holds = self._file.size_bytes, 0
+        try:
+            for piece in registry.fetch(offer, start=began_at):
+                self._file.write(piece)
+                if piece:
+                    yield len(piece)
+                holds = 0
+                for _ in self._pace.charge_network(len(piece) or PIECE_BYTES):
+                    holds += 1
+                    yield 0
+        except UnreachableError:
+            if holds < LONG_HOLDS and self._file.size_bytes - began_at < WORTHWHILE_BYTES:
+                raise
+            return False
+        return True

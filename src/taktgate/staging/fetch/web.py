@@ -3,16 +3,20 @@
 The adapter is `urllib` from the standard library: one GET needs no more, `requests` is no declared
 dependency of this image, and urllib hands over the bytes as they are sent, so that the length limit
 holds for what reaches the disk. Proxies come from the environment, as IoT Edge sets them.
+
+A download is taken up by `Range` alone, without `If-Range`: a bundle's URL holds the digest of its
+content, and what comes is held against that digest anyway.
 """
 
+import contextlib
 import http.client
 import io
+import os
 import ssl
-import time
+import stat
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,25 +25,16 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from taktgate.staging.errors import (
     DeniedError,
     NotFoundError,
-    StagingError,
     TooLargeError,
-    TooSlowError,
     UnreachableError,
 )
+from taktgate.staging.fetch.answers import Extent, coding_of, extent_of, translated
+from taktgate.staging.fetch.connection import opener
+from taktgate.staging.fetch.patience import FetchLimits, Patience
 from taktgate.staging.fetch.repository import public_part
 
-CHUNK_BYTES: Final = 1 << 18
-_WAIT_AND_COME_BACK: Final = frozenset({408, 425, 429})
-_NOT_THERE: Final = frozenset({404, 410})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchLimits:
-    """How long one download may take."""
-
-    stall_s: float = 15.0
-    """Longest wait for a connection, and between two pieces."""
-    total_s: float = 3600.0
+PIECE_BYTES: Final = 1 << 20
+_RANGE_NOT_SATISFIABLE: Final = 416
 
 
 class Fetcher(Protocol):
@@ -47,6 +42,9 @@ class Fetcher(Protocol):
 
     def fetch(self, url: str, *, limit_bytes: int, start: int = 0) -> Iterator[bytes]:
         """Yield the content of *url* from byte *start* on, piece by piece.
+
+        A server without ranges sends what is there already once more: an empty piece stands for up
+        to PIECE_BYTES of that.
 
         Args:
             url: http, https or file.
@@ -59,18 +57,23 @@ class Fetcher(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Content:
+    """An open content, or a part of it."""
+
+    stream: io.BufferedIOBase
+    extent: Extent
+
+
 class UrlFetcher:
     """Fetches http, https and file URLs."""
 
     def __init__(
-        self,
-        *,
-        limits: FetchLimits | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, limits: FetchLimits | None = None, tls: ssl.SSLContext | None = None
     ) -> None:
+        """Hold servers to *limits*; without *tls* the system's authorities are trusted."""
         self._limits = limits or FetchLimits()
-        self._clock = clock
-        self._opener = urllib.request.build_opener(_WebRedirects)
+        self._tls = tls
 
     def fetch(self, url: str, *, limit_bytes: int, start: int = 0) -> Iterator[bytes]:
         """Yield the content of *url* from byte *start* on; no byte above the limit.
@@ -80,30 +83,16 @@ class UrlFetcher:
             RetriedError: it cannot be had now.
         """
         place = _place(url)
-        began = self._clock()
-        position = start
         try:
-            with self._open(url, place, start) as source:
-                announced = _length_of(source)
-                total = None if announced is None else announced + start
-                if total is not None and total > limit_bytes:
-                    raise TooLargeError(f"{place}: {total} bytes, limit {limit_bytes}")
-                while chunk := source.read1(CHUNK_BYTES):
-                    position += len(chunk)
-                    if position > limit_bytes:
-                        raise TooLargeError(f"{place}: more than {limit_bytes} bytes")
-                    if self._clock() - began > self._limits.total_s:
-                        raise TooSlowError(
-                            f"{place}: not complete after {self._limits.total_s:.0f} s"
-                        )
-                    yield chunk
+            content = self._open(url, place, start)
+            with content.stream:
+                yield from _pieces(content, place, limit_bytes=limit_bytes, start=start)
         except (OSError, http.client.HTTPException) as error:
-            raise _translated(error, place) from error
-        if total is not None and position != total:
-            raise UnreachableError(f"{place}: ended after {position} of {total} bytes")
+            # `from None`: the cause may quote the URL, and a traceback is logged with its causes.
+            raise translated(error, place, url) from None
 
-    def _open(self, url: str, place: str, start: int) -> AbstractContextManager[io.BufferedIOBase]:
-        """Return the content of *url*, opened at byte *start*.
+    def _open(self, url: str, place: str, start: int) -> _Content:
+        """Return the content of *url*, from byte *start* on or as a whole.
 
         The order desk lets no malformed URL pass, but a saved order or a redirect may name one.
         """
@@ -111,40 +100,78 @@ class UrlFetcher:
             parts = urlsplit(url)
             if parts.scheme == "file":
                 return _open_file(parts, place, start)
-            headers = {"Range": f"bytes={start}-"} if start else {}
-            request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http and https: see _WebRedirects
-            opened = self._opener.open(request, timeout=self._limits.stall_s)
-        except (ValueError, OverflowError) as error:
-            raise NotFoundError(f"{place}: no such place, the URL is malformed") from error
-        if start and opened.status != http.client.PARTIAL_CONTENT:
-            _skip(opened, start)
-        content: AbstractContextManager[io.BufferedIOBase] = opened
-        return content
+            part = self._open_web(url, place, start)
+            if part is None:
+                part = self._open_web(url, place, 0)
+        except (ValueError, OverflowError, http.client.InvalidURL):
+            raise NotFoundError(f"{place}: no such place, the URL is malformed") from None
+        if part is None:
+            raise UnreachableError(f"{place}: answered with a part that nobody asked for")
+        return part
+
+    def _open_web(self, url: str, place: str, start: int) -> _Content | None:
+        """Return the content of *url*, None when the server does not make sense of *start*."""
+        patience = Patience(self._limits)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - http and https: see connection.py
+        try:
+            opened = opener(patience, self._trust).open(request, timeout=self._limits.stall_s)
+        except urllib.error.HTTPError as error:
+            if error.code == _RANGE_NOT_SATISFIABLE and start:
+                error.close()
+                return None
+            raise
+        with contextlib.ExitStack() as on_refusal:
+            on_refusal.callback(opened.close)
+            if (coding := coding_of(opened.headers)) is not None:
+                raise UnreachableError(f"{place}: comes as {coding[:20]!r}, not as it lies there")
+            extent = extent_of(
+                opened.status, opened.headers, start=start, is_chunked=bool(opened.chunked)
+            )
+            if extent is None:
+                return None
+            on_refusal.pop_all()
+        patience.begin_content()
+        return _Content(stream=opened, extent=extent)
+
+    def _trust(self) -> ssl.SSLContext:
+        """Return whom to trust by TLS; loaded once, since that takes tens of milliseconds."""
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls
 
 
-class _WebRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects that stay on the web: urllib would go on to ftp."""
+def _pieces(content: _Content, place: str, *, limit_bytes: int, start: int) -> Iterator[bytes]:
+    extent = content.extent
+    total = extent.total_bytes
+    if total is not None and total > limit_bytes:
+        raise TooLargeError(f"{place}: {total} bytes, limit {limit_bytes}")
+    end = limit_bytes + 1 if extent.ends_at is None else extent.ends_at
+    position = extent.begins_at
+    while position < end and (piece := content.stream.read1(min(PIECE_BYTES, end - position))):
+        known = max(0, start - position)
+        position += len(piece)
+        if position > limit_bytes:
+            raise TooLargeError(f"{place}: more than {limit_bytes} bytes")
+        yield piece[known:]
+    promised = extent.ends_at if total is None else total
+    if promised is not None and position != promised:
+        raise UnreachableError(f"{place}: ended after {position} of {promised} bytes")
 
-    def redirect_request(  # type: ignore[no-untyped-def]
-        self, req, fp, code, msg, headers, newurl
-    ):
-        if urlsplit(newurl).scheme not in ("http", "https"):
-            raise DeniedError(f"{public_part(req.full_url)}: redirected to {newurl[:40]!r}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
-
-def _open_file(parts: SplitResult, place: str, start: int) -> io.BufferedIOBase:
+def _open_file(parts: SplitResult, place: str, start: int) -> _Content:
     if parts.netloc not in ("", "localhost"):
         raise NotFoundError(f"{place}: file:// must name no other host")
-    content = Path(unquote(parts.path)).open("rb")  # noqa: SIM115 - the caller closes it
-    content.seek(start)
-    return content
-
-
-def _skip(source: http.client.HTTPResponse, size_bytes: int) -> None:
-    """Read over what is there already: the server does not know ranges."""
-    while size_bytes and (chunk := source.read1(min(size_bytes, CHUNK_BYTES))):
-        size_bytes -= len(chunk)
+    # Not blocking: opening a pipe would wait for somebody who writes.
+    descriptor = os.open(Path(unquote(parts.path)), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    stream = open(descriptor, "rb")  # noqa: SIM115 - the caller closes it
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        stream.close()
+        raise DeniedError(f"{place}: is no file")
+    begin = stream.seek(start if start <= status.st_size else 0)
+    extent = Extent(begins_at=begin, ends_at=None, total_bytes=status.st_size)
+    return _Content(stream=stream, extent=extent)
 
 
 def _place(url: str) -> str:
@@ -152,35 +179,3 @@ def _place(url: str) -> str:
         return public_part(url)
     except ValueError:
         return "repository"
-
-
-def _length_of(source: io.BufferedIOBase) -> int | None:
-    headers = getattr(source, "headers", None)
-    length = headers.get("Content-Length") if headers is not None else None
-    return int(length) if length is not None and length.isascii() and length.isdigit() else None
-
-
-def _translated(error: OSError | http.client.HTTPException, place: str) -> StagingError:
-    """Return what *error* of urllib or of the file system means for the order."""
-    if isinstance(error, urllib.error.HTTPError):
-        return _of_status(error, place)
-    cause = error.reason if isinstance(error, urllib.error.URLError) else error
-    if isinstance(cause, TimeoutError):
-        return TooSlowError(f"{place}: no answer in time")
-    if isinstance(cause, FileNotFoundError):
-        return NotFoundError(f"{place}: no such file")
-    if isinstance(cause, IsADirectoryError | PermissionError):
-        return DeniedError(f"{place}: {cause.strerror}")
-    if isinstance(cause, ssl.SSLCertVerificationError):
-        return UnreachableError(f"{place}: certificate: {cause.verify_message}")
-    return UnreachableError(f"{place}: {cause}")
-
-
-def _of_status(error: urllib.error.HTTPError, place: str) -> StagingError:
-    error.close()
-    message = f"{place}: the registry answered {error.code} {error.reason}"
-    if error.code in _NOT_THERE:
-        return NotFoundError(message)
-    if error.code in _WAIT_AND_COME_BACK or error.code >= 500:
-        return UnreachableError(message)
-    return DeniedError(message)
