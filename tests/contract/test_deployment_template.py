@@ -171,6 +171,11 @@ def test_the_memory_of_inference_holds_every_runner_that_may_live_at_once() -> N
     assert host(INFERENCE)["Memory"] >= runners * each + everything_else
 
 
+def test_the_memory_of_the_stager_holds_a_smoke_test() -> None:
+    stager, runtime_and_model = 256 * MEGABYTE, 512 * MEGABYTE
+    assert host(MODEL_STAGER)["Memory"] >= stager + runtime_and_model
+
+
 def test_no_cpu_quota_can_stop_the_data_plane() -> None:
     assert "NanoCpus" not in host(PLC_WRITER)
     assert "NanoCpus" not in host(INFERENCE)

@@ -23,6 +23,10 @@ OPERATIONS = (
     ("POST", "/report-escape", BROKEN),
     ("POST", "/clear-model", VALID),
     ("POST", "/clear-model", BROKEN),
+    ("POST", "/hold", VALID),
+    ("POST", "/hold", BROKEN),
+    ("POST", "/release-hold", VALID),
+    ("POST", "/release-hold", BROKEN),
     ("GET", "/healthz", VALID),
     ("GET", "/readyz", VALID),
     ("GET", "/metrics", VALID),
@@ -91,6 +95,10 @@ def test_document_names_every_status_that_the_surface_can_answer(document: Any) 
             "200", "400", "401", "403", "404", "408", "409", "413", "415", "422", "503",
         },
         "post /clear-model": {
+            "200", "400", "401", "403", "404", "408", "413", "415", "422", "503",
+        },
+        "post /hold": {"200", "400", "401", "403", "408", "413", "415", "422", "503"},
+        "post /release-hold": {
             "200", "400", "401", "403", "404", "408", "413", "415", "422", "503",
         },
         "get /healthz": {"200", "503"},

@@ -32,6 +32,7 @@ from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.agent.activator import Activator, Surroundings
 from taktgate.inspection.agent.surface_orders import SurfaceOrders
 from taktgate.inspection.guardrails.settings import GuardrailSettings
+from taktgate.inspection.hold_file import HoldFile
 from taktgate.inspection.runner.fingerprint import runtime_fingerprint
 from taktgate.inspection.surface.board import Facts, LiveModel, StatusBoard
 from taktgate.inspection.surface.limits import Limits
@@ -98,7 +99,10 @@ class SurfaceStation:
         self.surface = Surface(
             self.places,
             self.settings,
-            Agent(board=self.board, operator=SurfaceOrders(self._take)),
+            Agent(
+                board=self.board,
+                operator=SurfaceOrders(self._take, HoldFile(folder=self.places.state)),
+            ),
             limits=limits,
             at_idle_priority=False,
         )

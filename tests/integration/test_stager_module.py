@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from tests.integration.tiny_bundles import Tiny, write_bundle
 from tests.waiting import until
 
 from taktgate.bundle.signing import SigningKey
@@ -22,7 +23,7 @@ from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
 from taktgate.standin.azure.loopback import free_loopback_network
 from taktgate.standin.azure.world.cloud import LocalCloud
-from taktgate.standin.staging import tiny_bundle
+from taktgate.standin.sample_registry import SampleRegistry
 
 REPOSITORY = Path(__file__).parents[2]
 STATION = """
@@ -64,10 +65,10 @@ def run(tmp_path: Path, story: Callable[[Station], Awaitable[None]]) -> None:
     (config / "station.yaml").write_text(STATION)
     matrix = "device_compatibility_matrix.yaml"
     (config / matrix).write_bytes((REPOSITORY / "config" / matrix).read_bytes())
+    registry = SampleRegistry(tmp_path / "registry", keys=tmp_path / "registry-keys")
+    registry.trust_in(config)
     for version in ("1.0.0", "2.0.0"):
-        folder = tmp_path / "registry" / "weld-seam" / version
-        folder.mkdir(parents=True)
-        (folder / "cpu.bundle").write_bytes(tiny_bundle(tmp_path, key, version=version))
+        registry.release(write_bundle(tmp_path, Tiny(version=version), key))
     notices: list[StagedModel] = []
 
     def take(telemetry: Telemetry) -> None:
@@ -150,7 +151,7 @@ def base(repository: str) -> dict[str, Any]:
                 },
                 "model_stager": {
                     "properties.desired": {
-                        "model": {"name": "weld-seam", "version": "1.0.0", "order": "base"},
+                        "model": {"name": "tiny", "version": "1.0.0", "order": "base"},
                         "repository": repository,
                     }
                 },
@@ -173,7 +174,7 @@ def test_a_layer_comes_and_goes_and_the_base_is_staged_again(tmp_path: Path) -> 
         first = await station.phase(StagingPhase.STAGED, "base")
         await until(lambda: len(station.notices) == 1)
         await station.cloud.create_deployment(
-            layer({"name": "weld-seam", "version": "2.0.0", "order": "o2"})
+            layer({"name": "tiny", "version": "2.0.0", "order": "o2"})
         )
         second = await station.phase(StagingPhase.STAGED, "o2")
         assert second.slot != first.slot
@@ -195,7 +196,7 @@ def test_a_layer_comes_and_goes_and_the_base_is_staged_again(tmp_path: Path) -> 
 def test_bad_input_in_a_layer_is_reported_and_changes_nothing(tmp_path: Path) -> None:
     async def story(station: Station) -> None:
         await station.phase(StagingPhase.STAGED, "base")
-        await station.cloud.create_deployment(layer({"name": "weld-seam", "version": "2.0.0"}))
+        await station.cloud.create_deployment(layer({"name": "tiny", "version": "2.0.0"}))
         await until(lambda: reason(station) == "BAD_TWIN")
         reported = await station.phase(StagingPhase.STAGED, "base")
         assert reported.lastError is not None
@@ -203,7 +204,7 @@ def test_bad_input_in_a_layer_is_reported_and_changes_nothing(tmp_path: Path) ->
         station.cloud.hub.delete_configuration("layer-1")
         await until(lambda: reason(station) is None)
         await station.cloud.create_deployment(
-            layer({"name": "weld-seam", "version": "9.0.0", "order": "o9"})
+            layer({"name": "tiny", "version": "9.0.0", "order": "o9"})
         )
         await station.phase(StagingPhase.FAILED, "o9")
         assert reason(station) == "NOT_FOUND"
@@ -220,7 +221,7 @@ def test_killed_processes_come_back_and_say_the_same(tmp_path: Path) -> None:
             await until(lambda dead=process: stagers(tmp_path) not in ([], [dead]))  # type: ignore[misc]
         station.cloud.hub.patch_reported("vis-01", "model_stager", {"stager": None})
         await station.cloud.create_deployment(
-            layer({"name": "weld-seam", "version": "2.0.0", "order": "o2"})
+            layer({"name": "tiny", "version": "2.0.0", "order": "o2"})
         )
         after = await station.phase(StagingPhase.STAGED, "o2")
         assert after.slot != before.slot

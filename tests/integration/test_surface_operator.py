@@ -8,6 +8,8 @@ from tests.integration.surface_station import TOKEN, SurfaceStation, surface_sta
 from tests.integration.tiny_bundles import Tiny
 from tests.unit.inspection.records.parts import MODEL, record
 
+from taktgate.contracts.codec import decode
+from taktgate.contracts.hold import HOLD_FILE, Hold
 from taktgate.contracts.verdict import Verdict
 from taktgate.inspection.records.bounded_folder import Bounds
 from taktgate.inspection.records.journal import Journal
@@ -65,3 +67,30 @@ def test_each_attempt_leaves_a_line_whatever_becomes_of_it(
         assert station.post("/clear-model", b"{}", **may).status == 422
     said = [each.getMessage() for each in caplog.records if "audit" in each.getMessage()]
     assert said == ["audit: clear-model refused"] * 4
+
+
+def test_hold_is_durable_before_it_is_answered_and_stands_until_it_is_lifted(
+    tmp_path: Path,
+) -> None:
+    with surface_station(tmp_path / "s") as station:
+        file = station.places.state / HOLD_FILE
+        assert station.order("/release-hold", {}).status == 404
+        for reason in ("changeover", "audit"):
+            answer = station.order("/hold", {"reason": reason})
+            assert (answer.status, answer.json) == (200, {"status": "held", "reason": reason})
+            hold = decode(Hold, file.read_bytes())
+            assert (hold.by, hold.reason) == ("operator", reason)
+        assert station.order("/hold", {"reason": ""}).status == 422
+        assert station.order("/hold", {"reason": "x"}, None).status == 401
+        assert decode(Hold, file.read_bytes()).reason == "audit"
+        file.write_bytes(b"{")
+        assert station.order("/release-hold", {}).json == {"status": "released", "reason": None}
+        assert not file.exists()
+
+
+def test_hold_that_the_disk_does_not_take_is_said_to_fail(tmp_path: Path) -> None:
+    with surface_station(tmp_path / "s") as station:
+        (station.places.state / HOLD_FILE).mkdir()
+        answer = station.order("/hold", {"reason": "x"})
+        assert answer.status == 503
+        assert "STATE_WRITE" in answer.json["detail"]

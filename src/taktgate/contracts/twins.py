@@ -101,7 +101,9 @@ class RegistryTrust:
     root: Annotated[int, Field(ge=1)]
     timestamp: Annotated[int, Field(ge=0)]
     expires: str
-    """Of the timestamp (ISO 8601)."""
+    """Of the timestamp (ISO 8601); empty if none is trusted."""
+    doubt: Annotated[str, Field(max_length=200)] | None = None
+    """What weakens it: a clock that is behind, a timestamp that is lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ class StagerReported:
     slot: Name | None = None
     progress: Progress | None = None
     hold: Annotated[str, Field(max_length=200)] | None = None
+    """Why the work on the order stands: held by the station, or paused for the judge."""
     live: ModelRef | None = None
     """This and the next three: what inference's `activation.json` says."""
     candidate: ModelRef | None = None

@@ -52,7 +52,7 @@ def write_through(
         raise
 
 
-def write_whole(descriptor: int, data: bytes, *, files: FileSystem = LOCAL) -> None:
+def write_whole(descriptor: int, data: bytes | memoryview, *, files: FileSystem = LOCAL) -> None:
     """Write all of *data*, however little a call takes.
 
     Raises:

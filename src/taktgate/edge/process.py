@@ -52,13 +52,27 @@ def hold_role(lock: Path) -> IO[bytes]:
         RoleTakenError: another process holds the role.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    handle = lock.open("ab")
+    handle = _opened(lock)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         handle.close()
         raise RoleTakenError(f"role {lock.stem!r} is held by another process ({lock})") from None
     return handle
+
+
+def _opened(lock: Path) -> IO[bytes]:
+    """Open *lock*, which need not be there yet.
+
+    A role on a volume that has become read-only is held all the same: by the old file, so that its
+    process can start, and say what is wrong with the volume.
+    """
+    try:
+        return lock.open("ab")
+    except OSError as error:
+        if error.errno != errno.EROFS or not lock.exists():
+            raise
+        return lock.open("rb")
 
 
 def end_on_sigterm(end: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""`activation.json`, the generation before it, and `proven.json`: what survives a power cut.
+"""`activation.json`, the generation before it, `proven.json`, `runtime.json`: what survives a cut.
 
 The agent writes them, the judge reads them once, at boot. The generation before is the way out of a
 damaged file: its last-known-good was confirmed as well, and it lacks one change at most.
@@ -13,6 +13,7 @@ from typing import Final
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.codec import ContractError, decode, encode, is_compatible
+from taktgate.contracts.runtime import RUNTIME_FILE, RuntimeFacts
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import publish
 from taktgate.inspection.control import Proof
@@ -129,3 +130,17 @@ class ActivationFiles:
             OSError: the disk refused.
         """
         self._publish(self.folder / PROVEN, encode(proof))
+
+    def write_runtime(self, runtime: RuntimeFacts) -> None:
+        """Replace the facts of the runtime durably, unless that is what they say already.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        path, content = self.folder / RUNTIME_FILE, encode(runtime)
+        try:
+            is_known = path.read_bytes() == content
+        except OSError:
+            is_known = False
+        if not is_known:
+            self._publish(path, content)

@@ -7,6 +7,7 @@ from typing import Final
 from taktgate.contracts.activation import Activation, Rollback
 from taktgate.contracts.codec import ContractError, decode, is_compatible
 from taktgate.contracts.staged import StagedModel
+from taktgate.contracts.twins import StagingPhase
 from taktgate.staging.errors import ActivationUnknownError
 
 ACTIVATION_FILE: Final = "activation.json"
@@ -51,19 +52,49 @@ def is_trial_running(activation: Activation | None) -> bool:
     return activation is not None and activation.trial is not None
 
 
-def bar_of(activation: Activation | None, *, digest: str, order: str) -> Rollback | None:
-    """Return the rollback that forbids *digest* under *order*; another order is a new try."""
+def standing(activation: Activation | None, announced: StagedModel) -> StagingPhase:
+    """Return where inference has what was *announced*: STAGED, TRIAL, CONFIRMED or BLOCKED.
+
+    It alone marks a model good. What judged well before and is ordered again is CONFIRMED at once.
+    """
+    digest, order = announced.model.digest, announced.order
     if activation is None:
+        return StagingPhase.STAGED
+    if _is_on_trial(activation, digest, order):
+        return StagingPhase.TRIAL
+    if _is_good(activation, digest) and activation.settled_order == order:
+        return StagingPhase.CONFIRMED
+    if bar_of(activation, digest=digest, order=order) is not None:
+        return StagingPhase.BLOCKED
+    return StagingPhase.STAGED
+
+
+def bar_of(activation: Activation | None, *, digest: str, order: str) -> Rollback | None:
+    """Return the rollback that forbids *digest* under *order*, by the rule that inference has.
+
+    It is barred under the order of a rollback and under all that were settled since; an order that
+    was not seen since is a new try. What is last-known-good and may judge is barred by nothing.
+    """
+    if activation is None or _is_good(activation, digest):
         return None
-    for rollback in activation.blocked:
-        if (rollback.digest, rollback.order) == (digest, order):
+    rollbacks = [each for each in activation.blocked if each.digest == digest]
+    for rollback in rollbacks:
+        if rollback.order == order:
             return rollback
-    return None
+    is_seen = order in {activation.settled_order, *activation.orders_since}
+    return rollbacks[-1] if rollbacks and is_seen else None
 
 
-def is_any_barred(activation: Activation | None, order: str) -> bool:
-    """Tell whether anything was rolled back under *order*."""
-    return activation is not None and any(its.order == order for its in activation.blocked)
+def _is_on_trial(activation: Activation, digest: str, order: str) -> bool:
+    trial = activation.trial
+    return trial is not None and (
+        (trial.candidate.model.digest, trial.candidate.order) == (digest, order)
+    )
+
+
+def _is_good(activation: Activation, digest: str) -> bool:
+    good = activation.last_known_good
+    return good is not None and good.model.digest == digest and activation.halt is None
 
 
 def slots_in_use(activation: Activation | None) -> frozenset[str]:

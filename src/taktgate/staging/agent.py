@@ -13,6 +13,7 @@ from taktgate.staging.mailbox import Mailbox
 from taktgate.staging.orders import POLL_S, OrderDesk
 from taktgate.staging.reporting import Reporter
 from taktgate.staging.stager import Stager
+from taktgate.staging.typed import typed
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,14 @@ class StagerAgent:
         self._journal = journal
         self._reporter = reporter
         self._mailbox = Mailbox()
+        self._is_recovered = False
+        self._hindrance: TypedError | None = None
+        """Why what the last run left behind is not cleared up and verified yet."""
 
     def run(self) -> int:
         """Work until SIGTERM raises SystemExit; return EXIT_LINK_FATAL if the link is past hope."""
         self._hub.start(self._mailbox.put)
         try:
-            self._recover()
             while True:
                 pause_s = self.step()
                 self._mailbox.wait(pause_s)
@@ -66,17 +69,21 @@ class StagerAgent:
             LinkLostForGoodError: the hub client cannot recover in this process.
         """
         self._make_way()
+        if not self._is_recovered:
+            self._recover()
         self._read_mail()
         pause_s = self._desk.work(self._check)
         self._report()
         return min(pause_s, POLL_S)
 
     def _recover(self) -> None:
-        """Clear up after the last run; what hinders that is reported by the work that follows."""
+        """Clear up after the last run; what hinders that is reported, and it is tried again."""
         try:
             self._stager.recover()
         except RetriedError as error:
-            log.warning("could not clear up", extra={"error": str(error)})
+            self._hindrance = typed(error, self._journal.record.request)
+        else:
+            self._is_recovered, self._hindrance = True, None
 
     def _check(self) -> None:
         """Between pieces of long work: report it, and see whether it is still wanted.
@@ -102,5 +109,5 @@ class StagerAgent:
     def _report(self) -> None:
         report = self._desk.report()
         if report.lastError is None:
-            report = replace(report, lastError=self._complaint)
+            report = replace(report, lastError=self._hindrance or self._complaint)
         self._reporter.tell(report, self._journal.announced)

@@ -3,22 +3,26 @@
 StagingError
 ├── RetriedError               the world's fault: tried again, the phase stays
 │   ├── UnreachableError       UNREACHABLE    no registry, or it is out of order
+│   ├── NoRepositoryError      NO_REPOSITORY  no signed registry under that URL (yet)
 │   ├── TooSlowError           TIMEOUT        the registry is there, but takes too long
+│   ├── DeniedError            DENIED         the registry refuses to hand it over: a token expired?
 │   ├── DiskError              DISK           the slots volume refuses
-│   │   └── DiskFullError      DISK_FULL      the slots volume has no room
+│   │   ├── DiskFullError      DISK_FULL      the slots volume has no room
+│   │   └── QuotaError         QUOTA          what is in use leaves too little of the quota
 │   ├── ActivationUnknownError ACTIVATION     inference's record cannot be read
-│   ├── TrialRunningError      TRIAL_RUNNING  slots and orders stay until it has settled
 │   ├── DistrustError          (see there)    the registry's metadata cannot be trusted
 │   ├── TargetChangedError     TARGET         the bytes are not those that the registry signed
+│   ├── SandboxError           SANDBOX        the smoke test could not be made
 │   └── GateError              KEY, DEVICE    this station cannot verify anything
 ├── RefusedError               the order's fault: not tried again under the same order
 │   ├── NotFoundError          NOT_FOUND      no such bundle for this device class
-│   ├── DeniedError            DENIED         the registry refuses to hand it over
 │   ├── TooLargeError          TOO_LARGE      more bytes than a bundle may have
+│   │   └── NeverFitsError     NEVER_FITS     more than this station's quota, however empty
 │   ├── OtherModelError        OTHER_MODEL    sound, but not of the ordered name and version
 │   ├── NotPermittedError      NOT_PERMITTED  the signed registry does not release it to stations
 │   └── SmokeError             SMOKE          it does not run as it should, in a sandbox
 ├── BarredError                BLOCKED        rolled back here under this very order
+├── HeldError                  HELD           the station says: not now
 ├── SupersededError            SUPERSEDED     a newer order came in between
 └── IllegalTransitionError     BUG            an event that its phase does not know
 """
@@ -33,7 +37,13 @@ class StagingError(Exception):
 
 
 class RetriedError(StagingError):
-    """The world's fault."""
+    """The world's fault.
+
+    Attributes:
+        retry_after_s: How long the other side asks to be left alone; None when it does not say.
+    """
+
+    retry_after_s: float | None = None
 
 
 class UnreachableError(RetriedError):
@@ -42,10 +52,27 @@ class UnreachableError(RetriedError):
     reason = "UNREACHABLE"
 
 
+class NoRepositoryError(RetriedError):
+    """There is no signed registry under that URL: not yet, or the twin names a wrong one."""
+
+    reason = "NO_REPOSITORY"
+
+
 class TooSlowError(RetriedError):
     """The registry answers, but not within the time limits."""
 
     reason = "TIMEOUT"
+
+
+class DeniedError(RetriedError):
+    """The registry refuses to hand it over.
+
+    That is settled on its side (a token is renewed under the same URL, a right is given) or by
+    another URL in the twin, so it is asked again, from the start with long pauses.
+    """
+
+    reason = "DENIED"
+    retry_after_s = 60.0
 
 
 class DiskError(RetriedError):
@@ -60,16 +87,16 @@ class DiskFullError(DiskError):
     reason = "DISK_FULL"
 
 
+class QuotaError(DiskError):
+    """What is in use on the slots volume leaves too little of the station's quota."""
+
+    reason = "QUOTA"
+
+
 class ActivationUnknownError(RetriedError):
     """`activation.json` exists and cannot be read, so nobody knows what may be replaced."""
 
     reason = "ACTIVATION"
-
-
-class TrialRunningError(RetriedError):
-    """A model is on trial on this station."""
-
-    reason = "TRIAL_RUNNING"
 
 
 class DistrustError(RetriedError):
@@ -89,6 +116,12 @@ class TargetChangedError(RetriedError):
     """The downloaded bytes are not those that the registry signed; they are thrown away."""
 
     reason = "TARGET"
+
+
+class SandboxError(RetriedError):
+    """The smoke test could not be made: that says nothing about the model."""
+
+    reason = "SANDBOX"
 
 
 class GateError(RetriedError):
@@ -112,16 +145,16 @@ class NotFoundError(RefusedError):
     reason = "NOT_FOUND"
 
 
-class DeniedError(RefusedError):
-    """The registry refuses to hand the bundle over."""
-
-    reason = "DENIED"
-
-
 class TooLargeError(RefusedError):
     """The registry sends more than a bundle may have."""
 
     reason = "TOO_LARGE"
+
+
+class NeverFitsError(TooLargeError):
+    """The bundle takes more room than this station gives to all of them together."""
+
+    reason = "NEVER_FITS"
 
 
 class OtherModelError(RefusedError):
@@ -151,9 +184,23 @@ class SmokeError(RefusedError):
 
 
 class BarredError(StagingError):
-    """The digest was rolled back on this station under this very order."""
+    """The digest was rolled back on this station under this very order.
+
+    Attributes:
+        digest: The bundle's.
+    """
 
     reason = "BLOCKED"
+
+    def __init__(self, digest: str, message: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class HeldError(StagingError):
+    """The station says "not now"; the message says why."""
+
+    reason = "HELD"
 
 
 class SupersededError(StagingError):

@@ -7,6 +7,7 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from taktgate.bundle.errors import BundleError
 from taktgate.contracts.twins import StagingPhase
 from taktgate.staging.errors import StagingError
+from taktgate.staging.fetch.pace import Pace, PaceState
 
 
 class Instruments:
@@ -16,6 +17,7 @@ class Instruments:
         self._fetched = meter.create_counter("model_stager_fetched", unit="By")
         self._duration = meter.create_histogram("model_stager_staging_duration", unit="s")
         self._failures = meter.create_counter("model_stager_failures")
+        self._pauses = meter.create_counter("model_stager_pauses")
         self._collected = meter.create_counter("model_stager_collected_slots")
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
@@ -28,6 +30,10 @@ class Instruments:
         """Count bytes that came from the registry."""
         self._fetched.add(size_bytes)
 
+    def paused(self) -> None:
+        """Count a download that begins to wait on purpose."""
+        self._pauses.add(1)
+
     def attempted(self, duration_s: float, error: StagingError | BundleError | None) -> None:
         """Count one attempt, with the reason why it did not end in an announcement."""
         self._duration.record(duration_s, {"outcome": error.reason if error else "STAGED"})
@@ -38,3 +44,13 @@ class Instruments:
         """Count removed slots."""
         if slots:
             self._collected.add(slots)
+
+
+def show_pace(meter: Meter, pace: Pace) -> None:
+    """Show what heavy work is doing as one series per state."""
+
+    def observe(_: CallbackOptions) -> Iterable[Observation]:
+        now = pace.status.state
+        return [Observation(int(one is now), {"state": one.value}) for one in PaceState]
+
+    meter.create_observable_gauge("model_stager_pace", callbacks=[observe])

@@ -27,13 +27,13 @@ class Journal:
         self.record = _read(root / RECORD_FILE, Record) or Record()
         self.announced = _read(root / ANNOUNCED_FILE, StagedModel)
 
-    def resume(self) -> None:
-        """Go on after a restart.
+    def resume(self, *, fetched_chunks: int = 0) -> None:
+        """Go on after a restart, which finds *fetched_chunks* of a download.
 
         Raises:
             OSError: the disk refused; nothing changed.
         """
-        self._save(resumed(self.record))
+        self._save(resumed(self.record, fetched_chunks=fetched_chunks))
 
     def order(self, request: Request | None) -> None:
         """Take *request* as the order from now on.
@@ -43,14 +43,16 @@ class Journal:
         """
         self._save(ordered(self.record, request))
 
-    def advance(self, event: Event, *, error: TypedError | None = None) -> None:
-        """Go where *event* leads.
+    def advance(
+        self, event: Event, *, error: TypedError | None = None, barred: str | None = None
+    ) -> None:
+        """Go where *event* leads; *barred* is the digest that a BARRED is about.
 
         Raises:
             IllegalTransitionError: the phase does not know *event*: a bug in the caller.
             OSError: the disk refused; nothing changed.
         """
-        self._save(after(self.record, event, error=error))
+        self._save(after(self.record, event, error=error, barred=barred))
 
     def announce(self, staged: StagedModel) -> None:
         """Name *staged* to everybody who reads `announced.json`.

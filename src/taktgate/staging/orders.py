@@ -1,9 +1,10 @@
 """The order desk: what the twin asks for, when its turn is, and when to try again."""
 
 import logging
-import secrets
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from taktgate.contracts import CONTRACT_VERSION
@@ -11,42 +12,31 @@ from taktgate.contracts.codec import ContractError
 from taktgate.contracts.twins import (
     StagerDesired,
     StagerReported,
+    StagingPhase,
     TypedError,
     read_desired,
 )
-from taktgate.staging.activation import ActivationFile, is_trial_running
-from taktgate.staging.errors import RetriedError, SupersededError, TrialRunningError
+from taktgate.staging.activation import ActivationFile
+from taktgate.staging.back_off import BackOff
+from taktgate.staging.errors import (
+    ActivationUnknownError,
+    DiskError,
+    RetriedError,
+    SupersededError,
+)
 from taktgate.staging.fetch.repository import broken_rule
+from taktgate.staging.hold_point import HoldPoint, utc_now
 from taktgate.staging.journal import Journal
 from taktgate.staging.slots.disk import disk_errors
-from taktgate.staging.stager import Stager, typed
+from taktgate.staging.stager import Stager
 from taktgate.staging.states import AT_WORK, Request
+from taktgate.staging.surroundings import Surroundings
+from taktgate.staging.typed import MESSAGE_BYTES, fitted, typed
 
 log = logging.getLogger(__name__)
 
 POLL_S: Final = 0.5
-"""How often `activation.json` is looked at."""
-SHORTEST_PAUSE_S: Final = 0.5
-LONGEST_PAUSE_S: Final = 30.0
-_CHANCE: Final = secrets.SystemRandom()
-
-
-class BackOff:
-    """Pauses that double from 0.5 s to 30 s, shortened by chance so that a fleet spreads out."""
-
-    def __init__(self, *, chance: Callable[[], float] = _CHANCE.random) -> None:
-        self._chance = chance
-        self._pause_s = SHORTEST_PAUSE_S
-
-    def reset(self) -> None:
-        """Start again with the shortest pause."""
-        self._pause_s = SHORTEST_PAUSE_S
-
-    def next_s(self) -> float:
-        """Return the next pause."""
-        pause_s = self._pause_s
-        self._pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-        return max(SHORTEST_PAUSE_S, pause_s * (1 - 0.25 * self._chance()))
+"""How often `activation.json` and `hold.json` are looked at."""
 
 
 class OrderDesk:
@@ -58,20 +48,29 @@ class OrderDesk:
         journal: Journal,
         stager: Stager,
         activation: ActivationFile,
+        hold_point: HoldPoint,
+        surroundings: Surroundings,
         code: str,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], datetime] = utc_now,
         back_off: BackOff | None = None,
     ) -> None:
         self._journal = journal
         self._stager = stager
         self._activation = activation
+        self._hold_point = hold_point
+        self._surroundings = surroundings
         self._code = code
         self._clock = clock
+        self._wall = wall
         self._back_off = back_off or BackOff()
         self._wanted = journal.record.request
         self._twin_error: TypedError | None = None
         self._obstacle: TypedError | None = None
+        self._unsaved: TypedError | None = None
+        """How the last attempt ended, when the disk did not even take that."""
         self._due_s = 0.0
+        self._retry_at: str | None = None
 
     @property
     def has_newer_order(self) -> bool:
@@ -84,7 +83,9 @@ class OrderDesk:
             self._wanted = request_in(read_desired(document))
         except ContractError as error:
             log.warning("the desired twin is malformed", extra={"error": str(error)})
-            self._twin_error = TypedError(reason="BAD_TWIN", message=str(error)[:500])
+            self._twin_error = TypedError(
+                reason="BAD_TWIN", message=fitted(str(error), MESSAGE_BYTES)
+            )
         else:
             self._twin_error = None
 
@@ -99,7 +100,9 @@ class OrderDesk:
             return 0.0
         except RetriedError as error:
             self._obstacle = typed(error, self._wanted)
-            return POLL_S if isinstance(error, TrialRunningError) else self._back_off.next_s()
+            return POLL_S
+        finally:
+            self._surroundings.forget()
         self._obstacle = None
         if self._journal.record.phase in AT_WORK:
             return min(POLL_S, max(0.0, self._due_s - self._clock()))
@@ -108,6 +111,7 @@ class OrderDesk:
     def report(self) -> StagerReported:
         """Return what is the case."""
         record, announced = self._journal.record, self._journal.announced
+        view = self._surroundings.view()
         return StagerReported(
             contract=CONTRACT_VERSION,
             code=self._code,
@@ -115,36 +119,63 @@ class OrderDesk:
             order=record.request.model.order if record.request else None,
             staged=announced.model if announced else None,
             slot=announced.slot if announced else None,
-            lastError=self._twin_error or self._obstacle or record.error,
+            progress=self._stager.progress,
+            hold=self._hold(),
+            live=view.live,
+            candidate=view.candidate,
+            lastKnownGood=view.last_known_good,
+            previous=view.previous,
+            registry=view.registry,
+            disk=view.disk,
+            lastError=self._twin_error or self._obstacle or self._order_error(),
         )
 
+    def _hold(self) -> str | None:
+        phase = self._journal.record.phase
+        if phase in AT_WORK:
+            return self._stager.pause
+        if phase is not StagingPhase.HELD:
+            return None
+        try:
+            return self._hold_point.text()
+        except ActivationUnknownError as error:
+            return fitted(str(error), 200)
+
+    def _order_error(self) -> TypedError | None:
+        error = self._unsaved or self._journal.record.error
+        return None if error is None else replace(error, retryAt=self._retry_at)
+
     def _step(self, check: Callable[[], None]) -> None:
-        activation = self._activation.read()
         if self.has_newer_order:
-            if self._wanted is not None and is_trial_running(activation):
-                raise TrialRunningError("the order waits until the running trial has settled")
             self._take_order()
+        activation = self._activation.read()
         record = self._journal.record
         if record.phase not in AT_WORK or record.request is None:
             self._stager.watch(activation)
-            return
-        if is_trial_running(activation):
-            raise TrialRunningError("staging waits until the running trial has settled")
-        if self._clock() >= self._due_s:
+        elif self._clock() >= self._due_s:
             self._attempt(record.request, check)
 
     def _take_order(self) -> None:
         with disk_errors():
             self._journal.order(self._wanted)
         self._back_off.reset()
-        self._due_s = 0.0
+        self._due_s, self._retry_at, self._unsaved = 0.0, None, None
 
     def _attempt(self, request: Request, check: Callable[[], None]) -> None:
-        if self._stager.attempt(request, check):
+        self._retry_at = self._unsaved = unsaved = None
+        try:
+            obstacle = self._stager.attempt(request, check).obstacle
+        except DiskError as error:
+            obstacle, unsaved = error, typed(error, request)
+        if obstacle is None or self._journal.record.phase not in AT_WORK:
             self._back_off.reset()
             self._due_s = 0.0
-        else:
-            self._due_s = self._clock() + self._back_off.next_s()
+            return
+        self._unsaved = unsaved
+        pause_s = self._back_off.next_s(wish_s=obstacle.retry_after_s)
+        self._due_s = self._clock() + pause_s
+        retry_at = self._wall() + timedelta(seconds=pause_s)
+        self._retry_at = retry_at.isoformat(timespec="seconds")
 
 
 def request_in(desired: StagerDesired) -> Request | None:

@@ -4,18 +4,22 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Final, Protocol
 
 from taktgate.contracts import routes
 from taktgate.contracts.codec import encode
 from taktgate.contracts.staged import StagedModel
-from taktgate.contracts.twins import StagerReported, StagingPhase
+from taktgate.contracts.twins import StagerReported
+from taktgate.staging.states import ANNOUNCED
 
 log = logging.getLogger(__name__)
 
 REPORTED_PROPERTY: Final = "stager"
 SHORTEST_GAP_S: Final = 1.0
 """Between two reports: the hub counts each one."""
+FIGURES_GAP_S: Final = 10.0
+"""While nothing has changed but how far a download got and how full the disk is."""
 
 
 class Outbox(Protocol):
@@ -36,7 +40,10 @@ class Outbox(Protocol):
 
 
 class Reporter:
-    """Reports on change, not more than once a second, and gives notice once per announcement."""
+    """Reports news at once or a second after the last, mere figures every ten seconds at most.
+
+    Gives notice once per announcement.
+    """
 
     def __init__(self, hub: Outbox, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._hub = hub
@@ -50,10 +57,10 @@ class Reporter:
 
         A start gives notice again: inference takes an equal one as settled.
         """
-        if now.phase is StagingPhase.STAGED and announced is not None:
+        if now.phase in ANNOUNCED and announced is not None:
             self._notify(announced)
         moment_s = self._clock()
-        if now == self._reported or moment_s - self._reported_at_s < SHORTEST_GAP_S:
+        if now == self._reported or moment_s - self._reported_at_s < self._gap_s(now):
             return
         self._hub.report({REPORTED_PROPERTY: json.loads(encode(now))})
         if self._reported is None or now.phase is not self._reported.phase:
@@ -64,6 +71,13 @@ class Reporter:
                 extra={"reason": now.lastError.reason, "error": now.lastError.message},
             )
         self._reported, self._reported_at_s = now, moment_s
+
+    def _gap_s(self, now: StagerReported) -> float:
+        before = self._reported
+        if before is not None:
+            before = replace(before, progress=now.progress, disk=now.disk)
+        is_news = now != before
+        return SHORTEST_GAP_S if is_news else FIGURES_GAP_S
 
     def _notify(self, announced: StagedModel) -> None:
         staged = routes.STAGED

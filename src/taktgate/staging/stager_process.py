@@ -4,7 +4,6 @@ import logging
 import sys
 from typing import Final, NoReturn
 
-from taktgate import __version__
 from taktgate.contracts.twins import TypedError
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.exits import EXIT_BUG
@@ -15,22 +14,12 @@ from taktgate.edge.settings import StationSettings
 from taktgate.edge.startup import run_process
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
 from taktgate.staging.agent import StagerAgent
-from taktgate.staging.fetch.web import UrlFetcher
-from taktgate.staging.instruments import Instruments
-from taktgate.staging.journal import Journal
-from taktgate.staging.orders import OrderDesk
-from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
 from taktgate.staging.reporting import Reporter
-from taktgate.staging.slots.disk import Disk
-from taktgate.staging.slots.gate import StationGate
-from taktgate.staging.slots.slots import Slots
-from taktgate.staging.stager import Stager
+from taktgate.staging.station_stager import station_stager
 
 log = logging.getLogger(__name__)
 
 LOCK_FILE: Final = ".stager.lock"
-TRUST_FOLDER: Final = "trust"
-"""On the slots volume: the registry's metadata that is trusted."""
 
 
 def stage(places: Places, station: StationSettings) -> int:
@@ -54,40 +43,21 @@ def make_way(activation: ActivationFile) -> None:
 
 
 def _serve(places: Places, station: StationSettings, activation: ActivationFile) -> int:
-    disk = Disk()
-    try:
-        journal = Journal(places.slots, disk=disk)
-    except OSError as error:
-        log.critical("refusing to start: %s", error)
-        return EXIT_BUG
     metrics = serve_metrics(
         "model_stager", address=places.metrics_address, port=places.metrics_port
     )
-    stager = Stager(
-        journal=journal,
-        slots=Slots(
-            places.slots,
-            disk=disk,
-            gate=StationGate(config=places.config, device_class=station.device_class),
-        ),
-        disk=disk,
-        registry=TufRegistry(
-            places.slots / TRUST_FOLDER,
-            trusted_root=places.config / TRUSTED_ROOT_FILE,
-            fetcher=UrlFetcher(),
-            disk=disk,
-            device_class=station.device_class,
-        ),
-        activation=activation,
-        waived_hil=station.staging.waived_hil,
-        instruments=Instruments(metrics.meter, phase=lambda: journal.record.phase),
-    )
+    try:
+        parts = station_stager(places, station, metrics.meter)
+    except OSError as error:
+        log.critical("refusing to start: %s", error)
+        metrics.close()
+        return EXIT_BUG
     hub = AzureHub()
     agent = StagerAgent(
         hub=hub,
-        desk=OrderDesk(journal=journal, stager=stager, activation=activation, code=__version__),
-        stager=stager,
-        journal=journal,
+        desk=parts.desk,
+        stager=parts.stager,
+        journal=parts.journal,
         reporter=Reporter(hub),
         make_way=lambda: make_way(activation),
         complaint=TypedError(reason=METRICS_PORT, message=metrics.error) if metrics.error else None,

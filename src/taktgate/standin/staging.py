@@ -1,11 +1,11 @@
-"""A stager without process, hub or network, and a slots volume that fails on demand: for tests."""
+"""A stager without process, hub or network: for tests."""
 
-import errno
 import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,134 +14,56 @@ from opentelemetry.metrics import NoOpMeter
 from taktgate.bundle.archive import pack, unpack
 from taktgate.bundle.compatibility import DeviceFacts
 from taktgate.bundle.manifest import Manifest, digest_of
+from taktgate.bundle.reading import Heed
 from taktgate.bundle.signing import SigningKey, TrustedKeys
 from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState, bundle_path
 from taktgate.bundle.verification import VerifiedBundle, verify_directory
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.codec import decode, encode
+from taktgate.contracts.hold import HOLD_FILE, Hold
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import RegistryTrust
-from taktgate.edge.file_system import LOCAL, FileSystem, LocalFileSystem
-from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
+from taktgate.edge.file_system import LOCAL, FileSystem
+from taktgate.edge.settings import StagingSettings
+from taktgate.staging.activation import ACTIVATION_FILE
+from taktgate.staging.assembly import Assembly, Tools
+from taktgate.staging.back_off import BackOff
 from taktgate.staging.errors import NotFoundError
+from taktgate.staging.fetch.pace import Pace
+from taktgate.staging.fetch.spool import Spool
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import ANNOUNCED_FILE, Journal
-from taktgate.staging.orders import BackOff, OrderDesk
 from taktgate.staging.registry.offers import Offer
 from taktgate.staging.slots.disk import Disk
-from taktgate.staging.slots.slots import Slots
-from taktgate.staging.stager import Stager
+from taktgate.staging.smoke.port import SmokeTest
 from taktgate.staging.states import Request
 
 T = TypeVar("T")
 
 DEVICE_CLASS: Final = "cpu"
 REPOSITORY: Final = "https://models.example"
+NOON: Final = datetime(2026, 11, 22, 12, tzinfo=UTC)
+SETTINGS: Final = StagingSettings(reserve_mb=0)
 _FACTS: Final = DeviceFacts(
     device_class=DEVICE_CLASS, machine="x86_64", opset_max=20, ir_max=9, runtime_version="1.17.3"
 )
 _SHARE: Final = {"value": 0.9, "low": 0.8, "high": 0.95}
 
 
-class PowerCutError(BaseException):
-    """The power is gone: nothing that catches exceptions may catch this one."""
-
-
-class FaultyFileSystem(LocalFileSystem):
-    """Counts what is done to a file system, and makes call number *at* fail.
-
-    *fail* raises; what was done by then stays. A *torn* write has taken half of its bytes; another
-    torn call has done its work.
-    """
-
-    def __init__(
-        self, *, at: int | None = None, fail: Callable[[], None] | None = None, torn: bool = False
-    ) -> None:
-        self._at = at
-        self._fail = fail or cut_power
-        self._torn = torn
-        self.calls = 0
-
-    def create(self, path: Path, *, mode: int) -> int:
-        """Make *path*."""
-        return self._call(lambda: super(FaultyFileSystem, self).create(path, mode=mode))
-
-    def extend(self, path: Path, *, size_bytes: int) -> int:
-        """Open *path* at *size_bytes*."""
-        return self._call(lambda: super(FaultyFileSystem, self).extend(path, size_bytes=size_bytes))
-
-    def write(self, descriptor: int, data: memoryview) -> int:
-        """Write *data*; torn, half of it."""
-        if self._is_due():
-            if self._torn:
-                super().write(descriptor, data[: len(data) // 2])
-            self._fail()
-        return super().write(descriptor, data)
-
-    def sync(self, descriptor: int) -> None:
-        """Sync a file."""
-        self._call(lambda: super(FaultyFileSystem, self).sync(descriptor))
-
-    def rename(self, path: Path, to: Path) -> None:
-        """Rename *path*."""
-        self._call(lambda: super(FaultyFileSystem, self).rename(path, to))
-
-    def unlink(self, path: Path) -> None:
-        """Remove *path*."""
-        self._call(lambda: super(FaultyFileSystem, self).unlink(path))
-
-    def make_folder(self, path: Path, *, mode: int) -> None:
-        """Make *path*."""
-        self._call(lambda: super(FaultyFileSystem, self).make_folder(path, mode=mode))
-
-    def remove_folder(self, path: Path) -> None:
-        """Remove *path*."""
-        self._call(lambda: super(FaultyFileSystem, self).remove_folder(path))
-
-    def sync_folder(self, path: Path) -> None:
-        """Sync a folder."""
-        self._call(lambda: super(FaultyFileSystem, self).sync_folder(path))
-
-    def _call(self, call: Callable[[], T]) -> T:
-        if not self._is_due():
-            return call()
-        if self._torn:
-            call()
-        self._fail()
-        raise AssertionError("fail must raise")
-
-    def _is_due(self) -> bool:
-        self.calls += 1
-        return self.calls - 1 == self._at
-
-
-def cut_power() -> None:
-    """Fail as a power cut does.
-
-    Raises:
-        PowerCutError: always.
-    """
-    raise PowerCutError
-
-
-def fill_disk() -> None:
-    """Fail as a full disk does.
-
-    Raises:
-        OSError: always.
-    """
-    raise OSError(errno.ENOSPC, "No space left on device")
-
-
 @dataclass(slots=True)
 class MemoryRegistry:
-    """A registry that is a dictionary, and that counts what is fetched."""
+    """A registry that is a dictionary, and that counts what is asked."""
 
     bundles: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, BundleFacts] = field(default_factory=dict)
     fetched: list[str] = field(default_factory=list)
+    """Paths that were looked up."""
+    downloads: list[str] = field(default_factory=list)
+    """Paths whose bytes were asked for."""
     error: Exception | None = None
     """Raised by the next look-ups while it is set."""
+    heard: dict[str, Offer] = field(default_factory=dict)
+    """What was said last of each path."""
 
     def add(self, name: str, version: str, bundle: bytes) -> None:
         """Offer *bundle* under name and version."""
@@ -158,16 +80,24 @@ class MemoryRegistry:
         if path not in self.bundles:
             raise NotFoundError(path)
         content = self.bundles[path]
-        return Offer(
+        self.heard[path] = Offer(
             path=path,
             size_bytes=len(content),
             sha256=hashlib.sha256(content).hexdigest(),
             url=f"{REPOSITORY}/{path}",
             facts=self.facts[path],
         )
+        return self.heard[path]
+
+    def recall(self, request: Request) -> Offer | None:
+        """Return what was said last of *request*."""
+        return self.heard.get(bundle_path(request.model.name, request.model.version, DEVICE_CLASS))
 
     def fetch(self, offer: Offer, *, start: int) -> Iterator[bytes]:
         """Yield the bundle in pieces of a quarter."""
+        self.downloads.append(offer.path)
+        if self.error is not None:
+            raise self.error
         content = self.bundles[offer.path]
         size = -(-len(content) // 4)
         for place in range(start, len(content), size):
@@ -197,43 +127,81 @@ class _Gate:
     def check_self(self) -> None:
         """Find nothing to complain about."""
 
-    def verify(self, folder: Path) -> VerifiedBundle:
+    def device(self) -> DeviceFacts:
+        """Return a device of DEVICE_CLASS."""
+        return _FACTS
+
+    def verify(self, folder: Path, *, heed: Heed | None = None) -> VerifiedBundle:
         """Return the bundle in *folder*."""
-        return verify_directory(folder, self._keys, _FACTS)
+        return verify_directory(folder, self._keys, _FACTS, heed=heed)
+
+
+@dataclass(slots=True)
+class MemorySmokeTest:
+    """A smoke test that every model passes, and that says which ones it saw."""
+
+    tested: list[str] = field(default_factory=list)
+    """Their versions."""
+    error: Exception | None = None
+    """Raised by the next tests while it is set."""
+
+    def run(self, bundle: VerifiedBundle, check: Callable[[], None]) -> None:
+        """Test *bundle*."""
+        self.tested.append(bundle.manifest.version)
+        check()
+        if self.error is not None:
+            raise self.error
 
 
 class StagerRig:
     """A station's stager on the folder *root*. A new rig on an old folder is a restart."""
 
     def __init__(
-        self, root: Path, *, registry: MemoryRegistry, keys: TrustedKeys, files: FileSystem = LOCAL
+        self,
+        root: Path,
+        *,
+        registry: MemoryRegistry,
+        keys: TrustedKeys,
+        files: FileSystem = LOCAL,
+        smoke: SmokeTest | None = None,
+        settings: StagingSettings = SETTINGS,
+        pace: Pace | None = None,
     ) -> None:
         self.slots_root = root / "slots"
         self.state_root = root / "state"
         for folder in (self.slots_root, self.state_root):
             folder.mkdir(parents=True, exist_ok=True)
         self.now_s = 0.0
-        disk = Disk(files)
+        disk, pace = Disk(files), pace or Pace()
         self.journal = Journal(self.slots_root, disk=disk)
-        self.slots = Slots(self.slots_root, disk=disk, gate=_Gate(keys))
-        activation = ActivationFile(path=self.state_root / ACTIVATION_FILE)
-        self.stager = Stager(
-            journal=self.journal,
-            slots=self.slots,
-            disk=disk,
-            registry=registry,
-            activation=activation,
-            waived_hil=True,
+        assembly = Assembly.of(
+            self.journal,
+            self.slots_root,
+            self.state_root,
+            tools=Tools(
+                disk=disk,
+                gate=_Gate(keys),
+                registry=registry,
+                smoke=smoke or MemorySmokeTest(),
+                spool=lambda path: Spool(path, disk=disk, pace=pace),
+                pace=pace,
+                clock=self.clock,
+                wall=self.wall,
+                back_off=BackOff(chance=lambda: 0.0),
+            ),
+            settings=settings,
             instruments=Instruments(NoOpMeter("test"), phase=lambda: self.journal.record.phase),
-        )
-        self.desk = OrderDesk(
-            journal=self.journal,
-            stager=self.stager,
-            activation=activation,
             code="test",
-            clock=lambda: self.now_s,
-            back_off=BackOff(chance=lambda: 0.0),
         )
+        self.slots, self.stager, self.desk = assembly.slots, assembly.stager, assembly.desk
+
+    def clock(self) -> float:
+        """Return the rig's own time, in seconds since its start."""
+        return self.now_s
+
+    def wall(self) -> datetime:
+        """Return the rig's wall clock: it starts at noon."""
+        return NOON + timedelta(seconds=self.now_s)
 
     def order(self, version: str, order: str = "o1", **changes: Any) -> None:
         """Let the twin ask for *version* by *order*."""
@@ -244,6 +212,14 @@ class StagerRig:
         """Let *seconds* pass, then do what can be done now."""
         self.now_s += seconds
         return self.desk.work(check)
+
+    def hold(self, reason: str | None) -> None:
+        """Let an operator say "not now" because of *reason*; None lifts it."""
+        path = self.state_root / HOLD_FILE
+        if reason is None:
+            path.unlink()
+        else:
+            path.write_bytes(encode(Hold(contract="1.2", by="operator", reason=reason, at="")))
 
     def activate(self, activation: Activation) -> None:
         """Let inference's record say *activation*."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation, Rollback, SlotRef
 from taktgate.contracts.model import ModelRef
+from taktgate.contracts.runtime import RuntimeFacts
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
@@ -56,6 +57,7 @@ class Station:
         default_factory=lambda: Activation(contract=CONTRACT_VERSION, generation=0)
     )
     proof: Proof | None = None
+    runtime: RuntimeFacts | None = None
     disk_is_full: bool = False
     loaded: dict[str, RunnerState] = field(default_factory=dict)
     is_deaf_to_swaps: bool = False
@@ -83,6 +85,9 @@ class Station:
 
     def write_proof(self, proof: Proof) -> None:
         self.proof = proof
+
+    def write_runtime(self, runtime: RuntimeFacts) -> None:
+        self.runtime = runtime
 
     def agent(self) -> Activator:
         return Activator(

@@ -12,6 +12,7 @@ from taktgate.contracts.codec import encode
 from taktgate.contracts.line import Beat
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.outcome import Lane
+from taktgate.contracts.runtime import RuntimeFacts
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import TypedError
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope, seal
@@ -134,6 +135,9 @@ class World:
         pass
 
     def write_proof(self, proof: Proof) -> None:
+        pass
+
+    def write_runtime(self, runtime: RuntimeFacts) -> None:
         pass
 
     def verdict(self, envelope: VerdictEnvelope) -> None:

@@ -1,4 +1,5 @@
 import itertools
+from collections.abc import Iterable
 
 import pytest
 from hypothesis import given
@@ -8,9 +9,12 @@ from taktgate.contracts.codec import decode, encode
 from taktgate.contracts.twins import ModelOrder, StagingPhase, TypedError
 from taktgate.staging.errors import IllegalTransitionError
 from taktgate.staging.states import (
+    ANNOUNCED,
     AT_WORK,
+    MAX_TRANSITIONS,
     MAX_UNFINISHED,
     RESUME,
+    STANDINGS,
     TRANSITIONS,
     Event,
     Record,
@@ -24,6 +28,7 @@ from taktgate.staging.states import (
 REQUEST = Request(
     model=ModelOrder(name="weld-seam", version="1.0.0", order="o1"), repository="https://x"
 )
+OF_THE_TWIN = (Event.ORDERED, Event.WITHDRAWN)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(itertools.product(StagingPhase, Event)))
@@ -47,6 +52,59 @@ def test_every_phase_has_a_meaning_after_a_restart() -> None:
     assert {phase for phase, after_it in RESUME.items() if phase is not after_it} <= AT_WORK
 
 
+def test_every_standing_of_inference_is_one_step_from_every_announced_phase() -> None:
+    for before, (phase, event) in itertools.product(ANNOUNCED, STANDINGS.items()):
+        if before is not phase:
+            assert TRANSITIONS[before, event] is phase
+
+
+def test_whatever_happens_an_order_comes_to_rest_at_last() -> None:
+    """Anything but a new order and a hold, chosen so that the order never rests if it can."""
+    record = ordered(Record(), REQUEST)
+    work = [event for event in Event if event not in {*OF_THE_TWIN, Event.HELD, Event.RELEASED}]
+    steps = 0
+    while True:
+        moves = [event for event in work if (record.phase, event) in TRANSITIONS]
+        restless = [
+            after(record, event)
+            for event in moves
+            if TRANSITIONS[record.phase, event] not in (record.phase, StagingPhase.FAILED)
+        ]
+        if not restless:
+            break
+        record = max(restless, key=lambda its: its.phase in AT_WORK)
+        steps += 1
+        assert steps <= 2 * MAX_TRANSITIONS
+    assert record.phase is StagingPhase.FAILED
+    assert record.error is not None
+    assert (record.error.reason, record.error.order) == ("TRANSITION_LOOP", "o1")
+
+
+def test_a_given_up_order_says_what_hindered_it_last() -> None:
+    record = Record(phase=StagingPhase.TESTING, request=REQUEST, transitions=MAX_TRANSITIONS)
+    cause = TypedError(reason="SANDBOX", message="no memory", order="o1")
+    failed = after(record, Event.POSTPONED, error=cause)
+    assert failed.phase is StagingPhase.FAILED
+    assert failed.error is not None
+    assert "SANDBOX: no memory" in failed.error.message
+    assert ordered(failed, REQUEST) == Record(phase=StagingPhase.FETCHING, request=REQUEST)
+
+
+@pytest.mark.parametrize("event", [Event.POSTPONED, Event.HELD])
+def test_waiting_for_weeks_is_no_loop(event: Event) -> None:
+    record = ordered(Record(), REQUEST)
+    for _ in range(10 * MAX_TRANSITIONS):
+        record = after(record, event)
+        if record.phase is StagingPhase.HELD:
+            record = after(record, Event.RELEASED)
+    assert (record.phase, record.transitions) == (StagingPhase.FETCHING, 0)
+
+
+def test_a_record_at_work_without_an_order_is_worth_nothing() -> None:
+    for phase in AT_WORK:
+        assert resumed(Record(phase=phase)) == Record()
+
+
 def test_a_loop_of_crashes_ends() -> None:
     record = ordered(Record(), REQUEST)
     for _ in range(MAX_UNFINISHED):
@@ -57,6 +115,27 @@ def test_a_loop_of_crashes_ends() -> None:
     assert record.phase is StagingPhase.FAILED
     assert record.error is not None
     assert (record.error.reason, record.error.order) == ("RESTART_LOOP", "o1")
+
+
+@pytest.mark.parametrize(
+    ("chunks", "phase"),
+    [
+        (range(1, 40), StagingPhase.FETCHING),  # a power cut every chunk or so
+        ([1] * MAX_UNFINISHED, StagingPhase.FETCHING),
+        ([1] * (MAX_UNFINISHED + 1), StagingPhase.FAILED),
+        ([4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6], StagingPhase.FETCHING),
+        ([7, *range(1, MAX_UNFINISHED + 1)], StagingPhase.FAILED),  # begun anew, and no further
+        ([7, 1, 2, 3, 8, 1, 2, 3], StagingPhase.FETCHING),
+    ],
+)
+def test_a_restart_that_finds_more_of_the_download_is_none_of_a_loop(
+    chunks: Iterable[int], phase: StagingPhase
+) -> None:
+    record = ordered(Record(), REQUEST)
+    for found in chunks:
+        record = resumed(record, fetched_chunks=found)
+    assert record.phase is phase
+    assert ordered(record, REQUEST).fetched_chunks == 0
 
 
 def test_restarts_between_typed_failures_are_no_loop_of_crashes() -> None:
@@ -73,6 +152,9 @@ def test_restarts_between_typed_failures_are_no_loop_of_crashes() -> None:
         request=st.sampled_from([None, REQUEST]),
         error=st.sampled_from([None, TypedError(reason="X", message="m", order="o")]),
         unfinished=st.integers(0, 10),
+        fetched_chunks=st.integers(0, 128),
+        transitions=st.integers(0, 100),
+        barred=st.sampled_from([None, "sha256:" + "0" * 64]),
     )
 )
 def test_a_record_survives_the_disk(record: Record) -> None:

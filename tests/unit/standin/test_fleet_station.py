@@ -21,7 +21,7 @@ def station_on_first_model(*faults: Fault, seed: int = 1) -> LightStation:
 def test_first_model_is_staged_and_confirmed_without_a_trial() -> None:
     station = station_on_first_model()
     assert station.seen == {
-        MODEL_STAGER: ["idle", "fetching", "verifying", "staged"],
+        MODEL_STAGER: ["idle", "fetching", "verifying", "staged", "confirmed"],
         INFERENCE: ["notReady", "loading", "live"],
     }
     assert station.as_rollout_reads("1.0.0", "base").state is StationState.CONFIRMED
@@ -31,7 +31,13 @@ def test_second_model_goes_through_a_trial_and_is_confirmed() -> None:
     station = station_on_first_model()
     station.order("2.0.0", "o2")
     station.wait()
-    assert station.seen[MODEL_STAGER][4:] == ["fetching", "verifying", "staged"]
+    assert station.seen[MODEL_STAGER][5:] == [
+        "fetching",
+        "verifying",
+        "staged",
+        "trial",
+        "confirmed",
+    ]
     assert station.seen[INFERENCE][3:] == ["loading", "trial", "live"]
     assert station.as_rollout_reads("2.0.0", "o2").state is StationState.CONFIRMED
     assert station.live == "2.0.0"
@@ -55,7 +61,7 @@ BAD = {
     FaultKind.ROLLED_BACK: (StationState.ROLLED_BACK, "OVER_REJECT", StagingPhase.BLOCKED),
     FaultKind.REFUSED: (StationState.NOT_STAGED, "GOLDEN", StagingPhase.STAGED),
     FaultKind.NOT_FOUND: (StationState.NOT_STAGED, "NOT_FOUND", StagingPhase.FAILED),
-    FaultKind.SILENT: (StationState.PENDING, "not taken the order up", StagingPhase.STAGED),
+    FaultKind.SILENT: (StationState.PENDING, "not taken the order up", StagingPhase.CONFIRMED),
 }
 
 
@@ -88,7 +94,7 @@ def test_withdrawn_layer_brings_the_old_model_back_without_fetching_it() -> None
     station.order("1.0.0", "base")
     station.wait(3.0)
     assert station.as_rollout_reads("1.0.0", "base").state is StationState.CONFIRMED
-    assert station.stager.phase is StagingPhase.STAGED
+    assert station.stager.phase is StagingPhase.CONFIRMED
 
 
 def test_blocked_model_is_tried_again_by_a_new_order_only() -> None:
@@ -110,7 +116,7 @@ def test_order_during_a_trial_waits_until_that_has_settled() -> None:
     assert station.inspection.phase is InspectionPhase.TRIAL
     station.order("3.0.0", "o3")
     station.wait(1.0)
-    assert (station.stager.order, station.stager.phase) == ("o2", StagingPhase.STAGED)
+    assert (station.stager.order, station.stager.phase) == ("o2", StagingPhase.TRIAL)
     station.wait()
     assert station.as_rollout_reads("3.0.0", "o3").state is StationState.CONFIRMED
 

@@ -167,6 +167,7 @@ class Activator:
         """Take in what the judge says is, and send what is missing."""
         self.judge.take(status)
         self._ledger.prove(self._good_model())
+        self._ledger.note_runtime(self.judge.live_model)
         self._adopt()
         self._course.steer()
         self._consider()

@@ -25,25 +25,27 @@ class Figures(Protocol):
 
 
 class LateFigures:
-    """Figures that may come up later, or never: until then only the status board has them."""
+    """Figures of which some come up later, or never: until then only the *present* ones count."""
 
-    def __init__(self, board: Figures) -> None:
+    def __init__(self, *present: Figures) -> None:
+        self._present = present
         self.target: Figures | None = None
-        self._board = board
 
     def verdict(self, envelope: VerdictEnvelope) -> None:
         """Count one verdict."""
-        self._board.verdict(envelope)
-        if self.target is not None:
-            self.target.verdict(envelope)
+        for figures in self._all():
+            figures.verdict(envelope)
 
     def happening(self, event: JudgeEvent) -> None:
         """Count one event of the judge."""
-        if self.target is not None:
-            self.target.happening(event)
+        for figures in self._all():
+            figures.happening(event)
 
     def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
         """Take note of what is."""
-        self._board.state(activator, losses)
-        if self.target is not None:
-            self.target.state(activator, losses)
+        for figures in self._all():
+            figures.state(activator, losses)
+
+    def _all(self) -> tuple[Figures, ...]:
+        target = self.target
+        return self._present if target is None else (*self._present, target)

@@ -3,10 +3,13 @@
 import logging
 from typing import Final, Protocol
 
+from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation
+from taktgate.contracts.runtime import RuntimeFacts
 from taktgate.contracts.twins import TypedError
 from taktgate.inspection.agent.faults import Faults, Source
 from taktgate.inspection.control import LoadedModel, Proof
+from taktgate.inspection.runner.fingerprint import runtime_in
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,14 @@ class Memory(Protocol):
         """
         ...
 
+    def write_runtime(self, runtime: RuntimeFacts) -> None:
+        """Make the facts of the runtime durable, unless they are.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        ...
+
 
 class Ledger:
     """The activation as it is on disk: never ahead of it, never behind."""
@@ -41,6 +52,7 @@ class Ledger:
         self._faults = faults
         self._memory = memory
         self._proof: Proof | None = None
+        self._runtime: RuntimeFacts | None = None
 
     def save(self, activation: Activation) -> bool:
         """Make *activation* durable, then true. False: the disk refused and nothing has changed."""
@@ -69,6 +81,26 @@ class Ledger:
             log.warning("proof not saved, golden runs at each boot", extra={"error": str(error)})
             return
         self._proof = proof
+
+    def note_runtime(self, held: LoadedModel | None) -> None:
+        """Note for the stager what *held*, which judges, really runs with."""
+        if held is None or held.ready is None:
+            return
+        ready = held.ready
+        runtime = RuntimeFacts(
+            contract=CONTRACT_VERSION,
+            ort=runtime_in(ready.fingerprint),
+            provider=ready.provider,
+            fingerprint=ready.fingerprint,
+        )
+        if runtime == self._runtime:
+            return
+        try:
+            self._memory.write_runtime(runtime)
+        except OSError as error:
+            log.warning("runtime.json not saved", extra={"error": str(error)})
+            return
+        self._runtime = runtime
 
     def refuse(self, order: str, reason: str, message: str) -> None:
         """Say why *order* is not followed; said once in the log, kept for the report."""

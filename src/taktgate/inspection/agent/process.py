@@ -36,6 +36,7 @@ from taktgate.inspection.agent.faults import SURFACE_PORT, Source
 from taktgate.inspection.agent.figures import LateFigures
 from taktgate.inspection.agent.inbox import Complaint, Errand, Inbox
 from taktgate.inspection.agent.judge_commands import Command
+from taktgate.inspection.agent.pulse import PulseFigures, PulseWriter
 from taktgate.inspection.agent.resources import (
     EVERY_S,
     DeviceSampler,
@@ -46,6 +47,7 @@ from taktgate.inspection.control import Drop, Load, Shadow, Swap
 from taktgate.inspection.frames.evidence_reader import EvidenceReader
 from taktgate.inspection.guardrails.resource_or_drift import ResourceSample
 from taktgate.inspection.guardrails.settings import GuardrailSettings, load_guardrails
+from taktgate.inspection.hold_file import HoldFile
 from taktgate.inspection.records.recorder import Recorder
 from taktgate.inspection.records.recording import Recording
 from taktgate.inspection.surface.board import StatusBoard
@@ -77,7 +79,13 @@ def serve(places: Places, settings: StationSettings) -> int:
     end_on_sigterm(stop.set)
     with hold_role(places.private / "agent.lock"):
         inbox, board, hub = Inbox(), StatusBoard(), AzureHub()
-        figures = LateFigures(BoardFigures(board))
+        pulse = PulseWriter(places.state)
+        figures = LateFigures(
+            BoardFigures(board),
+            PulseFigures(
+                pulse.tell, reserve_ms=settings.judge.decision_reserve_ms, clock=monotonic_ns
+            ),
+        )
         recorder = _recorder(places, settings, inbox)
         records = Recording(recorder, monotonic_ns)
         lane = LaneInbox(places.private / control.AGENT_SOCKET)
@@ -94,6 +102,8 @@ def serve(places: Places, settings: StationSettings) -> int:
             clock=monotonic_ns,
         )
         _start_thread("lane", lambda: _read_lane(lane, inbox, stop), end)
+        # Without a pulse the stager goes slowly, no more: that ends no module.
+        _start_thread("pulse", lambda: pulse.run(stop), lambda _: None)
         recording = _start_thread(
             "records", recorder.run, partial(inbox.complain, Source.RECORDS, "RECORDS")
         )
@@ -243,7 +253,9 @@ def _serve_surface(
         log.error("no control surface", extra={"error": message})
         inbox.put(Complaint(source=Source.SURFACE, reason=SURFACE_PORT, message=message))
         return
-    operator = SurfaceOrders(lambda run: inbox.offer(Errand(run=run)))
+    operator = SurfaceOrders(
+        lambda run: inbox.offer(Errand(run=run)), HoldFile(folder=places.state)
+    )
     agent = server.Agent(board=board, operator=operator)
     server.Surface(places, settings, agent).serve(listener)
 

@@ -3,15 +3,20 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import Future
+from datetime import UTC, datetime
 from typing import TypeVar
 
+from taktgate.contracts import CONTRACT_VERSION
+from taktgate.contracts.hold import Hold
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import TypedError
 from taktgate.inspection.agent.activator import Activator
 from taktgate.inspection.agent.faults import Source
+from taktgate.inspection.agent.ledger import STATE_WRITE
 from taktgate.inspection.agent.operator import NOT_BLOCKED
+from taktgate.inspection.hold_file import HoldFile
 from taktgate.inspection.surface.errors import UnavailableError
-from taktgate.inspection.surface.operator import Cleared, Escaped, Ordered
+from taktgate.inspection.surface.operator import Cleared, Escaped, Held, Ordered
 
 log = logging.getLogger(__name__)
 
@@ -23,8 +28,9 @@ SendErrand = Callable[[Callable[[Activator], None]], bool]
 class SurfaceOrders:
     """Implements the surface's `Operator`."""
 
-    def __init__(self, send: SendErrand) -> None:
+    def __init__(self, send: SendErrand, holds: HoldFile) -> None:
         self._send = send
+        self._holds = holds
 
     def place_order(self, model: ModelRef, slot: str) -> "Future[Ordered]":
         """Bring *model*, which lies verified in *slot*, to life by the way of every order."""
@@ -37,6 +43,20 @@ class SurfaceOrders:
     def clear(self, digest: str) -> "Future[Cleared]":
         """Give *digest*, which was sent back here, another chance."""
         return self._do(lambda activator: _clear(activator, digest))
+
+    def hold(self, reason: str) -> "Future[Held]":
+        """Have the stager neither fetch nor announce new models, because of *reason*."""
+        hold = Hold(
+            contract=CONTRACT_VERSION,
+            by="operator",
+            reason=reason,
+            at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        return self._do(lambda _: _hold(self._holds, hold))
+
+    def release_hold(self) -> "Future[Held]":
+        """Let new models come again."""
+        return self._do(lambda _: _release(self._holds))
 
     def _do(self, work: Callable[[Activator], T]) -> "Future[T]":
         future: Future[T] = Future()
@@ -84,6 +104,21 @@ def _clear(activator: Activator, digest: str) -> Cleared:
         is_blocked=refused is None or refused.reason != NOT_BLOCKED,
         refusal=_said(refused),
     )
+
+
+def _hold(holds: HoldFile, hold: Hold) -> Held:
+    try:
+        holds.put(hold)
+    except OSError as error:
+        return Held(was_held=False, refusal=f"{STATE_WRITE}: {error.strerror or error}")
+    return Held(was_held=True)
+
+
+def _release(holds: HoldFile) -> Held:
+    try:
+        return Held(was_held=holds.lift())
+    except OSError as error:
+        return Held(was_held=True, refusal=f"{STATE_WRITE}: {error.strerror or error}")
 
 
 def _said(error: TypedError | None) -> str:

@@ -24,6 +24,7 @@ from taktgate.inspection.surface.documents import (
     ClearAnswer,
     EscapeAnswer,
     Health,
+    HoldAnswer,
     InferAnswer,
     Problem,
     Readiness,
@@ -32,6 +33,7 @@ from taktgate.inspection.surface.documents import (
 from taktgate.inspection.surface.errors import BadInputError, SurfaceError
 from taktgate.inspection.surface.escapes import EscapeEndpoint
 from taktgate.inspection.surface.health import health, is_alive, readiness
+from taktgate.inspection.surface.holding import HoldEndpoint
 from taktgate.inspection.surface.infer import InferEndpoint, RawShape
 from taktgate.inspection.surface.limits import Limits
 from taktgate.inspection.surface.openapi import (
@@ -39,9 +41,13 @@ from taktgate.inspection.surface.openapi import (
     CLEAR_RESPONSES,
     ESCAPE_BODY,
     ESCAPE_RESPONSES,
+    HOLD_BODY,
+    HOLD_RESPONSES,
     INFER_BODY,
     INFER_RESPONSES,
     READY_RESPONSES,
+    RELEASE_BODY,
+    RELEASE_RESPONSES,
     RELOAD_BODY,
     RELOAD_RESPONSES,
 )
@@ -64,6 +70,7 @@ class Services:
     reload: ReloadEndpoint
     escapes: EscapeEndpoint
     clearing: ClearEndpoint
+    holding: HoldEndpoint
     audit: Audit
     stores: Stores
     required_provider: str
@@ -145,6 +152,26 @@ def _add_orders(app: FastAPI, services: Services) -> None:
     )
     async def clear_model(request: Request) -> ClearAnswer:
         return await _order(request, services, services.clearing.clear)
+
+    @app.post(
+        "/hold",
+        responses=HOLD_RESPONSES,
+        openapi_extra=HOLD_BODY,
+        dependencies=[NEEDS_TOKEN],
+        summary="Say 'not now' to new models: none is fetched or announced",
+    )
+    async def hold(request: Request) -> HoldAnswer:
+        return await _order(request, services, services.holding.hold)
+
+    @app.post(
+        "/release-hold",
+        responses=RELEASE_RESPONSES,
+        openapi_extra=RELEASE_BODY,
+        dependencies=[NEEDS_TOKEN],
+        summary="Let new models come again",
+    )
+    async def release_hold(request: Request) -> HoldAnswer:
+        return await _order(request, services, services.holding.release)
 
 
 async def _order(

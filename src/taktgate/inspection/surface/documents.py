@@ -150,6 +150,29 @@ class EscapeAnswer(BaseModel):
     """The guardrails' alarm that holds now; empty: none."""
 
 
+class HoldRequest(BaseModel):
+    """Says why no new models shall come."""
+
+    model_config = _REQUEST
+
+    reason: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ReleaseRequest(BaseModel):
+    """Says nothing: there is one hold, whoever asked for it."""
+
+    model_config = _REQUEST
+
+
+class HoldAnswer(BaseModel):
+    """Whether new models have to wait from now on. Durable."""
+
+    model_config = _FROZEN
+
+    status: Literal["held", "released"]
+    reason: str | None
+
+
 class ClearRequest(BaseModel):
     """Names a model that was sent back here."""
 

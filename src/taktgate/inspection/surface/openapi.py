@@ -7,8 +7,10 @@ from pydantic import BaseModel
 from taktgate.inspection.surface.documents import (
     ClearRequest,
     EscapeRequest,
+    HoldRequest,
     Problem,
     Readiness,
+    ReleaseRequest,
     ReloadAnswer,
     ReloadRequest,
 )
@@ -137,6 +139,19 @@ CLEAR_RESPONSES: Final[Responses] = {
     422: _problem("A rule is broken", "digest: String should match pattern", "digest"),
 }
 
+HOLD_RESPONSES: Final[Responses] = {
+    **_ORDER_RESPONSES,
+    200: {"description": "New models are neither fetched nor announced from now on"},
+    422: _problem("A rule is broken", "reason: Field required", "reason"),
+}
+
+RELEASE_RESPONSES: Final[Responses] = {
+    **_ORDER_RESPONSES,
+    200: {"description": "New models may come again"},
+    404: _problem("There is no hold", "nobody holds new models back", ""),
+    422: _problem("A rule is broken", "why: Extra inputs are not permitted", "why"),
+}
+
 READY_RESPONSES: Final[Responses] = {
     503: {"model": Readiness, "description": "No part could be judged now; `checks` says why"}
 }
@@ -183,4 +198,6 @@ def _json_body(kind: type[BaseModel], **example: object) -> dict[str, Any]:
 
 RELOAD_BODY: Final = _json_body(ReloadRequest, model_name="weld-seam-1.0.0")
 ESCAPE_BODY: Final = _json_body(EscapeRequest, trigger_id=4711, defect_class="porosity")
+HOLD_BODY: Final = _json_body(HoldRequest, reason="changeover of the gripper")
+RELEASE_BODY: Final = _json_body(ReleaseRequest)
 CLEAR_BODY: Final = _json_body(ClearRequest, digest="sha256:" + "0" * 64)

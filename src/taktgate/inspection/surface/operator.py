@@ -47,6 +47,15 @@ class Cleared:
     refusal: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the agent made of a hold, or of its end."""
+
+    was_held: bool
+    """Somebody holds new models back, or did until now."""
+    refusal: str = ""
+
+
 class Operator(Protocol):
     """May be called from any thread; an answer that cannot be had is an `UnavailableError`."""
 
@@ -60,6 +69,14 @@ class Operator(Protocol):
 
     def clear(self, digest: str) -> "Future[Cleared]":
         """Give *digest*, which was sent back here, another chance."""
+        ...
+
+    def hold(self, reason: str) -> "Future[Held]":
+        """Have the stager neither fetch nor announce new models, because of *reason*."""
+        ...
+
+    def release_hold(self) -> "Future[Held]":
+        """Let new models come again."""
         ...
 
 

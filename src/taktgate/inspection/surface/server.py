@@ -18,6 +18,7 @@ from taktgate.inspection.surface.audit import Audit
 from taktgate.inspection.surface.board import StatusBoard
 from taktgate.inspection.surface.clearing import ClearEndpoint
 from taktgate.inspection.surface.escapes import EscapeEndpoint
+from taktgate.inspection.surface.holding import HoldEndpoint
 from taktgate.inspection.surface.infer import InferEndpoint
 from taktgate.inspection.surface.infer_service import InferService
 from taktgate.inspection.surface.limits import Limits
@@ -84,6 +85,7 @@ class Surface:
             reload=ReloadEndpoint(catalog, agent.board, operator, limit_s=limits.order_s),
             escapes=EscapeEndpoint(places.records, agent.board, operator, limit_s=limits.order_s),
             clearing=ClearEndpoint(operator, limit_s=limits.order_s),
+            holding=HoldEndpoint(operator, limit_s=limits.order_s),
             audit=Audit(TokenGuard(places.control_token_file)),
             stores=Stores({"state": places.state, "records": places.records}),
             required_provider=settings.judge.provider,

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import discard, publish, write_through
@@ -23,12 +24,9 @@ class Disk:
 
     def write(self, path: Path, chunks: Iterable[bytes]) -> None:
         """Write the new file *path* durably, and forget it: who reads it next, reads the disk."""
-        write_through(path, chunks, files=self.files)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        finally:
-            os.close(descriptor)
+        write_through(path, _written_behind(path, chunks), files=self.files)
+        with path.open("rb") as file:
+            _forget(file)
 
     def make_folder(self, path: Path) -> None:
         """Make the new folder *path*, readable for the group that all modules share."""
@@ -53,8 +51,8 @@ class Disk:
 
 
 @contextmanager
-def disk_errors() -> Iterator[None]:
-    """Translate what a disk refuses within the block.
+def disk_errors(of: str = "slots volume") -> Iterator[None]:
+    """Translate what the disk *of* refuses within the block.
 
     Raises:
         DiskFullError: it has no room.
@@ -64,4 +62,20 @@ def disk_errors() -> Iterator[None]:
         yield
     except OSError as error:
         kind = DiskFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else DiskError
-        raise kind(f"slots volume: {error.strerror or error}") from error
+        raise kind(f"{of}: {error.strerror or error}") from error
+
+
+def _written_behind(path: Path, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield *chunks*, which are written to *path* one by one; keep the disk busy with them.
+
+    A file that is forgotten is one that Linux begins to write. Otherwise it lets hundreds of
+    megabytes wait for the sync at the end, and the disk idle until then.
+    """
+    with path.open("rb") as file:
+        for chunk in chunks:
+            yield chunk
+            _forget(file)
+
+
+def _forget(file: BinaryIO) -> None:
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)

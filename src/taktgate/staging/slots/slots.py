@@ -4,21 +4,23 @@ A folder appears under its final name only when every byte of it is on the disk 
 Why folders by digest, and not A/B: docs/adr/0003-slots.md.
 """
 
-from collections.abc import Set
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from taktgate.bundle import layout
 from taktgate.bundle.archive import unpack
+from taktgate.bundle.compatibility import DeviceFacts
 from taktgate.bundle.errors import BundleError, DeviceUnknownError, KeyFileError
-from taktgate.bundle.manifest import Manifest
+from taktgate.bundle.reading import Heed
 from taktgate.bundle.verification import VerifiedBundle
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import ModelOrder
 from taktgate.staging.errors import GateError, OtherModelError
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.slots.gate import Gate
+from taktgate.staging.slots.quota import Usage, measured
 
 SLOT_PREFIX: Final = "slot-"
 SPOOL_SUFFIX: Final = ".download"
@@ -51,14 +53,15 @@ class Slots:
         self._disk = disk
         self._gate = gate
 
-    def check_gate(self) -> None:
-        """See whether anything can be verified at all.
+    def device(self) -> DeviceFacts:
+        """Return what this device can run; see whether anything can be verified at all.
 
         Raises:
             GateError: our keys or device facts are not usable.
         """
         try:
             self._gate.check_self()
+            return self._gate.device()
         except BundleError as error:
             raise GateError(error) from error
 
@@ -66,49 +69,62 @@ class Slots:
         """Return where the download of the archive with *sha256* goes; half of it is of use."""
         return self._root / f".{sha256[:_DIGEST_CHARACTERS]}{SPOOL_SUFFIX}"
 
+    def spooled_bytes(self) -> int:
+        """Return how long the longest download is that lies here.
+
+        Raises:
+            OSError: the disk refuses even that.
+        """
+        spools = self._root.glob(f".*{SPOOL_SUFFIX}")
+        return max((spool.lstat().st_size for spool in spools), default=0)
+
     def drop_spools(self, *, but: Path | None = None) -> None:
-        """Remove all downloads, save the one at *but*.
+        """Remove all downloads with what belongs to them, save the one at *but*.
 
         Raises:
             OSError: the disk refused.
         """
-        for entry in sorted(self._root.glob(f".*{SPOOL_SUFFIX}")):
-            if entry != but:
+        for entry in sorted(self._root.glob(f".*{SPOOL_SUFFIX}*")):
+            if but is None or not entry.name.startswith(but.name):
                 self._disk.remove(entry)
 
     def names(self) -> frozenset[str]:
         """Return the names of all slots."""
         return frozenset(entry.name for entry in self._root.glob(f"{SLOT_PREFIX}*"))
 
-    def find(self, order: ModelOrder) -> Shelved | None:
-        """Return the slot that holds what *order* names and verifies now, or None.
-
-        A name and version stand for one bundle for good: the registry never replaces one.
+    def usage(self) -> Usage:
+        """Return what lies on the volume.
 
         Raises:
-            GateError: our keys or device facts are not usable.
+            OSError: the disk refuses even that.
         """
-        for name in sorted(self.names()):
-            if self._claims(name, order):
-                found = self.verified(name)
-                if found is not None:
-                    return found
-        return None
+        return measured(self._root, slots=len(self.names()))
 
-    def verified(self, name: str) -> Shelved | None:
-        """Return the slot *name*, or None when it is gone or does not verify any more.
+    def bundle_in(self, name: str, *, heed: Heed | None = None) -> VerifiedBundle | None:
+        """Return what is in slot *name*, None when it is gone or does not verify any more.
+
+        *heed* is called between pieces of this long work.
 
         Raises:
             GateError: our keys or device facts are not usable, which says nothing about the slot.
         """
         try:
-            bundle = self._verify(self._root / name)
+            bundle = self._verify(self._root / name, heed)
         except BundleError:
             return None
-        return _shelved(bundle) if slot_name(bundle.digest) == name else None
+        return bundle if slot_name(bundle.digest) == name else None
 
-    def unpack(self, archive: Path, order: ModelOrder) -> VerifiedBundle:
+    def verified(self, name: str) -> Shelved | None:
+        """Return slot *name* as it would be announced; None and errors are those of `bundle_in`."""
+        bundle = self.bundle_in(name)
+        return None if bundle is None else _shelved(bundle)
+
+    def unpack(
+        self, archive: Path, order: ModelOrder, *, heed: Heed | None = None
+    ) -> VerifiedBundle:
         """Return the bundle in *archive*, unpacked beside the slots and verified on the disk.
+
+        *heed* is called between pieces of this long work.
 
         Raises:
             BundleError: it is damaged, not trusted or not for this device.
@@ -119,11 +135,16 @@ class Slots:
         partial = self._root / f".{order.name}-{order.version}{PARTIAL_SUFFIX}"
         self._disk.remove(partial)
         self._disk.make_folder(partial)
-        unpack(archive, partial, write=self._disk.write)
+        unpack(
+            archive,
+            partial,
+            write=lambda path, chunks: self._disk.write(path, _heeded(chunks, heed)),
+            make_folder=self._disk.make_folder,
+        )
         if (golden := partial / layout.GOLDEN).is_dir():
             self._disk.sync_folder(golden)
         self._disk.sync_folder(partial)
-        bundle = self._verify(partial)
+        bundle = self._verify(partial, heed)
         said = (bundle.manifest.name, bundle.manifest.version)
         if said != (order.name, order.version):
             raise OtherModelError(
@@ -132,7 +153,7 @@ class Slots:
         return bundle
 
     def shelve(self, bundle: VerifiedBundle) -> Shelved:
-        """Give the unpacked *bundle* its slot, durably.
+        """Give *bundle*, unpacked or found, its slot, durably.
 
         A folder of that name that does not verify is moved aside: nobody may load it anyway.
 
@@ -142,6 +163,8 @@ class Slots:
         """
         shelved = _shelved(bundle)
         slot = self._root / shelved.slot
+        if slot == bundle.directory:
+            return shelved  # it was found there
         if slot.exists():
             if self.verified(shelved.slot) is not None:
                 return shelved
@@ -152,21 +175,19 @@ class Slots:
         self._disk.sync_folder(self._root)
         return shelved
 
-    def collect(self, keep: Set[str]) -> frozenset[str]:
-        """Remove all slots but those in *keep*; return the names of the removed ones.
+    def remove(self, names: Set[str]) -> None:
+        """Remove the slots *names*.
 
         A slot loses its name first: half a slot never looks like one.
 
         Raises:
             OSError: the disk refused.
         """
-        doomed = self.names() - keep
-        for name in sorted(doomed):
+        for name in sorted(names):
             aside = self._root / f".{name}{DAMAGED_SUFFIX}"
             self._disk.remove(aside)
             self._disk.rename(self._root / name, aside)
             self._disk.remove(aside)
-        return doomed
 
     def sweep(self) -> None:
         """Remove what interrupted work has left behind.
@@ -178,19 +199,18 @@ class Slots:
             if entry.name.endswith(_LEFTOVERS):
                 self._disk.remove(entry)
 
-    def _verify(self, folder: Path) -> VerifiedBundle:
+    def _verify(self, folder: Path, heed: Heed | None = None) -> VerifiedBundle:
         try:
-            return self._gate.verify(folder)
+            return self._gate.verify(folder, heed=heed)
         except _OUR_FAULT as error:
             raise GateError(error) from error
 
-    def _claims(self, name: str, order: ModelOrder) -> bool:
-        """Tell cheaply whether slot *name* claims to be what *order* names; it may lie."""
-        try:
-            manifest = Manifest.parse((self._root / name / layout.MANIFEST).read_bytes())
-        except (OSError, BundleError):
-            return False
-        return (manifest.name, manifest.version) == (order.name, order.version)
+
+def _heeded(chunks: Iterable[bytes], heed: Heed | None) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        if heed is not None:
+            heed(len(chunk))
 
 
 def _shelved(bundle: VerifiedBundle) -> Shelved:

@@ -44,3 +44,28 @@ def base_deployment(
         "metrics": {"queries": {}},
         "etag": "*",
     }
+
+
+def model_layer(
+    *, model: str, version: str, order: str, target: str, rank: int = 1
+) -> dict[str, Any]:
+    """Return a layered deployment that orders a model on top of the base, and changes nothing else.
+
+    The layer with the highest *rank* wins.
+    """
+    desired = {"name": model, "version": version, "order": order, "activation": "immediate"}
+    return {
+        "id": f"layer-{order}",
+        "schemaVersion": "2.0",
+        "labels": {"app": APP_TAG},
+        "content": {
+            "modulesContent": {
+                "$edgeAgent": {},
+                MODEL_STAGER: {"properties.desired.model": desired},
+            }
+        },
+        "targetCondition": target,
+        "priority": BASE_PRIORITY + rank,
+        "metrics": {"queries": {}},
+        "etag": "*",
+    }

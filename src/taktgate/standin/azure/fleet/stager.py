@@ -20,9 +20,9 @@ from taktgate.contracts.twins import (
     TypedError,
     read_desired,
 )
-from taktgate.staging.activation import bar_of, is_any_barred, is_trial_running
+from taktgate.staging.activation import bar_of, is_trial_running, standing
 from taktgate.staging.orders import request_in
-from taktgate.staging.states import AT_WORK, Record, Request, after, ordered
+from taktgate.staging.states import ANNOUNCED, AT_WORK, STANDINGS, Record, Request, after, ordered
 from taktgate.staging.states import Event as Step
 from taktgate.standin.azure.fleet.behaviour import (
     Desired,
@@ -83,7 +83,7 @@ class LightStager:
                 return self._take_order()
             case Heard(message=Activation() as activation):
                 self._activation = activation
-                return self._heed_bars() or self._take_order()
+                return self._follow() or self._take_order()
             case Elapsed() if self._waits.is_over(event) and self._record.phase in AT_WORK:
                 return self._work()
         return ()
@@ -142,9 +142,9 @@ class LightStager:
     def _announce(self, request: Request) -> Effects:
         model = request.model
         digest = digest_of(model.name, model.version)
-        if bar_of(self._activation, digest=digest, order=model.order) is not None:
+        if self._is_barred(digest, request):
             return self._bar(digest, request)
-        self._record = after(self._record, Step.ANNOUNCED)
+        self._record = after(after(self._record, Step.VERIFIED), Step.ANNOUNCED)
         self._announced = StagedModel(
             contract=CONTRACT_VERSION,
             model=ModelRef(name=model.name, version=model.version, digest=digest),
@@ -154,27 +154,37 @@ class LightStager:
         )
         return (Tell(module=INFERENCE, message=self._announced),)
 
-    def _heed_bars(self) -> Effects:
-        """Block what was rolled back under the present order, or stage again what was cleared."""
+    def _follow(self) -> Effects:
+        """Go where inference has the model, or stage again what was cleared."""
         record, announced = self._record, self._announced
         if record.request is None:
             return ()
-        order = record.request.model.order
-        if record.phase is StagingPhase.STAGED and announced is not None:
-            digest = announced.model.digest
-            if bar_of(self._activation, digest=digest, order=order) is not None:
-                return self._bar(digest, record.request)
-        if record.phase is StagingPhase.BLOCKED and not is_any_barred(self._activation, order):
+        if record.phase in ANNOUNCED and announced is not None:
+            phase = standing(self._activation, announced)
+            if phase is StagingPhase.BLOCKED:
+                return self._bar(announced.model.digest, record.request)
+            if phase is not record.phase:
+                self._record = after(record, STANDINGS[phase])
+        if record.phase is StagingPhase.BLOCKED and not self._is_barred(
+            record.barred or "", record.request
+        ):
             self._record = after(record, Step.CLEARED)
             return self._begin()
         return ()
 
-    def _bar(self, digest: str, request: Request) -> Effects:
-        return self._end(Step.BARRED, request, "BLOCKED", f"{digest} was rolled back here")
+    def _is_barred(self, digest: str, request: Request) -> bool:
+        return bar_of(self._activation, digest=digest, order=request.model.order) is not None
 
-    def _end(self, step: Step, request: Request, reason: str, message: str) -> Effects:
+    def _bar(self, digest: str, request: Request) -> Effects:
+        return self._end(
+            Step.BARRED, request, "BLOCKED", f"{digest} was rolled back here", barred=digest
+        )
+
+    def _end(
+        self, step: Step, request: Request, reason: str, message: str, *, barred: str | None = None
+    ) -> Effects:
         error = TypedError(reason=reason, message=message, order=request.model.order)
-        self._record = after(self._record, step, error=error)
+        self._record = after(self._record, step, error=error, barred=barred)
         return ()
 
     def _holds(self, request: Request) -> bool:
