@@ -226,6 +226,42 @@ def test_a_model_that_fails_on_the_line_is_sent_back_by_type(tmp_path: Path) -> 
     assert fault["parts_after_decision"] <= 2
 
 
+def test_a_power_cut_at_any_moment_of_a_staging_leaves_a_station_that_judges(
+    tmp_path: Path, world: Path
+) -> None:
+    code, figures, output = demo(
+        *("--cut-power-during-staging", "2", "--seed", "3", "--keep", str(world)), folder=tmp_path
+    )
+    assert code == 0, output
+    assert (figures["unsafe_pass"], figures["unexplained_gate_actions"]) == (0, 0)
+    cuts = figures["power_cuts"]["cuts"]
+    assert len(cuts) == 2
+    for cut in cuts:
+        assert cut["is_verified"], cut
+        assert cut["judged_by"] in (cut["good_before"], cut["good_after"]), cut
+        assert cut["rejected"] > 0, "nobody can judge without power"
+    assert figures["orders_confirmed"] == ["order-2"]
+    assert figures["model"]["version"] == "2.1.0"
+    assert leftovers(str(world)) == []
+
+
+def test_a_layer_stages_tries_and_confirms_a_model_and_the_reported_properties_tell_it(
+    tmp_path: Path,
+) -> None:
+    """A confirmed model, a withdrawn layer, a revoked version, a rollback: one run tells all."""
+    code, figures, output = demo("--story", folder=tmp_path)
+    assert code == 0, output
+    phases = figures["phases"]
+    course = ["fetching", "verifying", "testing", "staged", "trial", "confirmed"]
+    assert [phase for phase in course if phase in phases["order-2"]] == phases["order-2"]
+    assert {"fetching", "testing", "trial", "confirmed"} <= set(phases["order-2"])
+    assert phases["order-1"][-1] == "confirmed", "the withdrawn layer lets the older order back"
+    assert phases["order-3"][-1] == "failed", "revoked"
+    assert phases["order-4"][-1] == "blocked", "rolled back here"
+    assert figures["model"]["version"] == "1.0.0"
+    assert "as the reported properties tell it" in output
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of what a demo takes from a checkout, to be spoilt."""
@@ -255,7 +291,7 @@ def cut_off_the_model(checkout: Path) -> None:
     [
         (mistype_a_key, ("station.yaml", "plc.tik_ms")),
         (take_the_keys_away, ("model_stager", "KEY", "trusted_keys")),
-        (cut_off_the_model, ("model_stager", "ARCHIVE", "cut off")),
+        (cut_off_the_model, ("weld-seam-1.0.0.bundle", "ARCHIVE", "cut off")),
     ],
 )
 def test_a_station_that_cannot_judge_says_why_and_ends(
@@ -311,6 +347,9 @@ def test_ctrl_c_leaves_nothing_behind(world: Path) -> None:
         (["--model-fault", "dizzy"], "--model-fault must be one of hang, slow, nan"),
         (["--model-fault", "nan", "--canary"], "--model-fault does not go with --canary"),
         (["--shadow"], "--shadow needs --model-fault"),
+        (["--cut-power-during-staging", "0"], "--cut-power-during-staging must be 1..100"),
+        (["--story", "--canary"], "--story goes with no fault"),
+        (["--cut-power-during-staging", "--canary"], "goes with no other fault"),
         (["--fault", "kill:cloud@3"], "kill knows"),
         (["--fault", "whatever"], "must be like"),
         (["--plc-fault", "cable-cut@3"], "must be one of program-mode"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.tiny_bundles import Tiny, write_bundle
 
 from taktgate.bundle.signing import SigningKey
 from taktgate.contracts.codec import decode, encode
@@ -20,7 +21,7 @@ from taktgate.contracts.twins import ModelOrder, StagingPhase
 from taktgate.edge.process import PARENT_VARIABLE
 from taktgate.staging.slots.gate import StationGate
 from taktgate.staging.states import Record, Request
-from taktgate.standin.staging import tiny_bundle
+from taktgate.standin.sample_registry import SampleRegistry
 
 STATION = """
 station: VIS01
@@ -36,31 +37,40 @@ Appeared = Callable[[Path], bool]
 def station(tmp_path: Path) -> Path:
     """Return the folder of a station that has been ordered version 1.0.0 and was then cut off."""
     key = SigningKey.generate()
-    for folder in ("config/trusted_keys", "slots", "state", "private", "registry"):
+    for folder in ("config/trusted_keys", "slots", "state", "private"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "config" / "station.yaml").write_text(STATION)
     (tmp_path / "config" / MATRIX.name).write_bytes(MATRIX.read_bytes())
     (tmp_path / "config" / "trusted_keys" / "t.pub.pem").write_bytes(key.public_pem())
-    bundle = tiny_bundle(tmp_path, key, version="1.0.0")
-    (tmp_path / "registry" / "bundle").write_bytes(bundle)
+    registry = SampleRegistry(tmp_path / "registry", keys=tmp_path / "registry-keys")
+    registry.trust_in(tmp_path / "config")
+    registry.release(write_bundle(tmp_path, Tiny(version="1.0.0"), key))
     return tmp_path
 
 
 @pytest.fixture
 def slow_registry(station: Path) -> Iterator[str]:
-    """Serve the bundle so slowly that a kill can hit the download."""
-    content = (station / "registry" / "bundle").read_bytes()
+    """Serve the registry's metadata at once, and the bundle so slowly that a kill can hit it."""
+    root = station / "registry"
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
+            file = root / self.path.lstrip("/")
+            if not file.is_file():
+                self.send_error(404)
+                return
+            content = file.read_bytes()
+            asked = self.headers.get("Range")
+            start = int(asked.removeprefix("bytes=").rstrip("-")) if asked else 0
+            self.send_response(206 if asked else 200)
+            self.send_header("Content-Length", str(len(content) - start))
             self.end_headers()
+            pause_s = 0.02 if file.suffix == ".bundle" else 0.0
             with contextlib.suppress(ConnectionError):
-                for start in range(0, len(content), 500):
-                    self.wfile.write(content[start : start + 500])
+                for place in range(start, len(content), 500):
+                    self.wfile.write(content[place : place + 500])
                     self.wfile.flush()
-                    time.sleep(0.02)
+                    time.sleep(pause_s)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -73,7 +83,7 @@ def slow_registry(station: Path) -> Iterator[str]:
 
 
 def order(station: Path, repository: str) -> None:
-    model = ModelOrder(name="weld-seam", version="1.0.0", order="o1")
+    model = ModelOrder(name="tiny", version="1.0.0", order="o1")
     request = Request(model=model, repository=repository)
     record = Record(phase=StagingPhase.FETCHING, request=request)
     (station / "slots" / "staging.json").write_bytes(encode(record))
@@ -166,9 +176,6 @@ def test_a_second_stager_keeps_its_hands_off_the_slots(station: Path) -> None:
 
 
 def test_a_station_without_keys_says_so_and_goes_on_when_it_has_them(station: Path) -> None:
-    folder = station / "registry" / "weld-seam" / "1.0.0"
-    folder.mkdir(parents=True)
-    (folder / "cpu.bundle").write_bytes((station / "registry" / "bundle").read_bytes())
     key = station / "config" / "trusted_keys" / "t.pub.pem"
     content = key.read_bytes()
     key.unlink()

@@ -142,9 +142,12 @@ def test_a_confirmed_canary_is_widened_until_all_rings_have_it(tmp_path: Path) -
         assert code == 0, document
         assert document["stage"] == "done"
         assert document["assessment"]["figures"]["confirmed"] == 3
+        for device, phase in zip(STATIONS, ("staged", "trial", "confirmed"), strict=True):
+            staging = {"stager": {"order": "o2", "phase": phase}}
+            cloud.hub.patch_reported(device, "model_stager", staging)
         layer = cloud.hub.configurations.get(document["layer"])
         assert layer.to_json(lambda query: cloud.hub.query(query)[1])["metrics"]["results"] == {
-            "staged": 0, "confirmed": 3, "rolledBack": 0, "failed": 0, "refused": 0,
+            "staged": 3, "confirmed": 3, "rolledBack": 0, "failed": 0, "refused": 0,
         }  # fmt: skip
 
     in_local_cloud(tmp_path, story)

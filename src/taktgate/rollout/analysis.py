@@ -155,13 +155,17 @@ def _inspected(judged: InspectionReported, model: ModelOrder) -> _Said | None:
 def _staged(staging: StagerReported, model: ModelOrder) -> _Said | None:
     """Return what the stager says about *model*, None when it says nothing."""
     error = staging.lastError
-    said = f"{error.reason}: {error.message}" if error else ""
+    said = "" if error is None else f"{error.reason}: {error.message}"
+    if error is not None and error.retryAt is not None:
+        said += f" (tries again at {error.retryAt})"
     if staging.order != model.order:
         # A malformed twin has no order, and an order that waits for a trial is not taken up yet.
         is_ours = error is not None and error.order in (None, model.order)
         return (StationState.PENDING, f"has not taken the order up, {said}") if is_ours else None
     if staging.phase in (StagingPhase.FAILED, StagingPhase.BLOCKED):
         return StationState.NOT_STAGED, said or staging.phase
+    if staging.phase is StagingPhase.HELD:
+        said = staging.hold or said  # the station says when: neither a failure nor a success
     return StationState.PENDING, " ".join(filter(None, (staging.phase, said)))
 
 

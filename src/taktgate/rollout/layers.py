@@ -1,10 +1,10 @@
 """The layered deployment of a plan, as `az iot edge deployment create --layered` takes it. Pure."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from taktgate.contracts import routes
-from taktgate.contracts.twins import ModelOrder
+from taktgate.contracts.twins import ModelOrder, StagingPhase
 from taktgate.rollout.plan import RolloutPlan
 
 
@@ -73,6 +73,12 @@ def content_of(plan: RolloutPlan) -> dict[str, Any]:
     return {"modulesContent": {"$edgeAgent": {}, routes.MODEL_STAGER: desired}}
 
 
+_HAVE_IT: Final = ", ".join(
+    f"'{phase}'" for phase in (StagingPhase.STAGED, StagingPhase.TRIAL, StagingPhase.CONFIRMED)
+)
+"""The phases of a stager whose station holds the ordered model, whatever inference does with it."""
+
+
 def metrics_of(model: ModelOrder) -> dict[str, str]:
     """Return queries that count stations by what they report about *model*.
 
@@ -86,7 +92,7 @@ def metrics_of(model: ModelOrder) -> dict[str, str]:
     good = f"{inspection}.lastKnownGood"
     refusal = f"{inspection}.lastError"
     return {
-        "staged": f"{staging} and {stager}.order = '{order}' and {stager}.phase = 'staged'",
+        "staged": f"{staging} and {stager}.order = '{order}' and {stager}.phase in [{_HAVE_IT}]",
         "confirmed": f"{judged} and {inspection}.confirmedOrder = '{order}' "
         f"and {good}.name = '{model.name}' and {good}.version = '{model.version}' "
         f"and {inspection}.phase = 'live'",

@@ -160,3 +160,45 @@ def read(inspection: dict[str, Any] | None, stager: dict[str, Any] | None) -> St
     # Twice through JSON, as through a hub.
     wire = json.loads(json.dumps([inspection, stager]))
     return read_station("vis-1", "canary", MODEL, inspection=wire[0], stager=wire[1])
+
+
+ORDER = ModelOrder(name="weld-seam", version="2.0.0", order="o2")
+
+
+def staged(**changes: Any) -> Station:
+    """Return the station that a stager's report with *changes* makes."""
+    report = {"contract": "1.2", "code": "0.1.0", "order": "o2"} | changes
+    return read_station("vis-1", "canary", ORDER, inspection=None, stager=report)
+
+
+def test_a_held_station_is_no_success_and_no_failure_and_says_why() -> None:
+    held = staged(phase="held", hold="window 22:00-06:00")
+    assert held.state is S.PENDING
+    assert held.detail == "held window 22:00-06:00"
+    ring = RING.model_copy(update={"stations_min": 1})
+    assert assess(ring, [held]).outcome is Outcome.INCONCLUSIVE
+
+
+def test_an_obstacle_is_shown_with_the_time_of_the_next_try() -> None:
+    error = {
+        "reason": "UNREACHABLE",
+        "message": "no answer",
+        "order": "o2",
+        "retryAt": "2026-11-26T10:00:00+00:00",
+    }
+    said = staged(phase="fetching", lastError=error)
+    assert said.state is S.PENDING
+    assert "UNREACHABLE" in said.detail
+    assert "tries again at 2026-11-26T10:00:00+00:00" in said.detail
+
+
+@pytest.mark.parametrize("phase", ["failed", "blocked"])
+def test_an_order_that_the_stager_gave_up_fails_its_station(phase: str) -> None:
+    error = {"reason": "NOT_PERMITTED", "message": "revoked", "order": "o2"}
+    said = staged(phase=phase, lastError=error)
+    assert (said.state, said.detail) == (S.NOT_STAGED, "NOT_PERMITTED: revoked")
+
+
+@pytest.mark.parametrize("phase", ["verifying", "testing", "staged", "trial", "confirmed"])
+def test_only_inference_confirms_a_model(phase: str) -> None:
+    assert staged(phase=phase).state is S.PENDING

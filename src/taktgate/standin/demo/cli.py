@@ -33,6 +33,16 @@ EXIT_INTERRUPTED: Final = 130
 _LOG_WIDTH: Final = 140
 _PARTS: Final = 60
 
+_RUN_AS_LONG_AS_IT_TAKES: Final = {
+    "canary": "--canary",
+    "model_fault": "--model-fault",
+    "power_cuts": "--cut-power-during-staging",
+    "story": "--story",
+}
+_MODELS_RATE: Final = 8.0
+_MODELS_DEADLINE_MS: Final = 400
+"""A machine that starts all modules at once answers late, which is not what is shown."""
+
 _EPILOG: Final = """
 exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could not start;
 130 interrupted
@@ -45,6 +55,7 @@ example:
   scripts/demo --model-fault list
   scripts/demo --model-fault hang
   scripts/demo --canary --bad-model
+  scripts/demo --offline --cut-power-during-staging 10 --json cuts.json
 """
 
 
@@ -89,6 +100,16 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--shadow", action="store_true", help="with --model-fault: beside the live model first")
     add("--canary", action="store_true", help="roll a second model out over two stations")
     add("--bad-model", action="store_true", help="with --canary: one that over-rejects")
+    add(
+        "--cut-power-during-staging",
+        dest="power_cuts",
+        type=int,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="kill the whole station N times (default 10) while new models come to it",
+    )
+    add("--story", action="store_true", help="a model's way by layers: in, back, revoked, blocked")
     add("--keep", type=Path, metavar="DIR", help="keep the world's files (logs, volumes) in DIR")
     add("--network", metavar="127.A.B", help="loopback network to use (default: a free one)")
     parser.set_defaults(run=run)
@@ -109,19 +130,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _options(arguments: argparse.Namespace) -> DemoOptions:
-    for name in ("canary", "model_fault"):
+    for name, option in _RUN_AS_LONG_AS_IT_TAKES.items():
         if getattr(arguments, name) and arguments.parts is not None:
-            option = f"--{name.replace('_', '-')}"
             raise OptionError(f"--parts does not go with {option}, which runs as many as it takes")
     plc_faults = plan_plc_faults(arguments.plc_fault)
     kind = MODEL_FAULTS.get(arguments.model_fault)
+    is_about_models = arguments.story or arguments.power_cuts is not None
     rate = arguments.rate
     if rate is None:
         rate = 4.0 if arguments.canary or plc_faults else 2.0
+        rate = _MODELS_RATE if is_about_models else rate
         rate = rate if kind is None else kind.rate
     deadline_ms = arguments.deadline_ms
     if deadline_ms is None:
-        deadline_ms = 200 if kind is None else kind.deadline_ms
+        deadline_ms = _MODELS_DEADLINE_MS if is_about_models else 200
+        deadline_ms = deadline_ms if kind is None else kind.deadline_ms
     parts = arguments.parts
     if parts is None:
         parts = parts_for(plc_faults, rate) if plc_faults and rate > 0 else _PARTS
@@ -140,6 +163,8 @@ def _options(arguments: argparse.Namespace) -> DemoOptions:
         bad_model=arguments.bad_model,
         model_fault=arguments.model_fault,
         shadow=arguments.shadow,
+        power_cuts=arguments.power_cuts,
+        story=arguments.story,
         json_file=arguments.json,
         directory=arguments.keep,
         network=arguments.network,
@@ -176,16 +201,21 @@ def _run_checked(options: DemoOptions) -> int:
     from taktgate.standin.demo.canary import run_canary
     from taktgate.standin.demo.line_run import run_line
     from taktgate.standin.demo.model_run import run_model_fault
+    from taktgate.standin.demo.power_run import run_power_cuts
     from taktgate.standin.demo.readiness import StationNotReadyError
-    from taktgate.standin.demo.samples import SampleMissingError
+    from taktgate.standin.demo.samples import SampleDamagedError, SampleMissingError
     from taktgate.standin.demo.station import StationBrokenError
+    from taktgate.standin.demo.story import run_story
     from taktgate.standin.demo.world import WorldError
 
     console = _console()
     job = run_canary if options.canary else run_line
     job = run_model_fault if options.model_fault else job
+    job = run_power_cuts if options.power_cuts is not None else job
+    job = run_story if options.story else job
     refusals = (
-        *(ControlError, PortInUseError, SampleMissingError, StandinStartError, WorldError),
+        *(ControlError, PortInUseError, StandinStartError, WorldError),
+        *(SampleDamagedError, SampleMissingError),
         *(SettingsError, StationBrokenError, StationNotReadyError),
     )
     try:

@@ -11,6 +11,7 @@ from typing import Final
 
 from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
+from taktgate.standin.demo.power_plan import MOST_CUTS
 
 FAULT_FORM: Final = "kill:PROCESS@SECONDS, stop:PROCESS@SECONDS+SECONDS or stop:edgehub@..."
 
@@ -102,11 +103,20 @@ class DemoOptions:
     """One of MODEL_FAULTS: what a new model does wrong on the line."""
     shadow: bool = False
     """With a model fault: let it run beside the live model first, as a plant would."""
+    power_cuts: int | None = None
+    """So often the power of the whole station is cut while models come to it."""
+    story: bool = False
+    """A model's whole way by layered deployments, as the reported properties tell it."""
     json_file: Path | None = None
     directory: Path | None = None
     """Where the local world keeps its files; None takes a temporary folder."""
     network: str | None = None
     """First three numbers of a loopback network, for example 127.0.42; None finds a free one."""
+
+    @property
+    def is_about_models(self) -> bool:
+        """Tell whether models come and go: downloads are slow then, and trials short."""
+        return self.story or self.power_cuts is not None
 
     def __post_init__(self) -> None:
         rules = {
@@ -120,6 +130,23 @@ class DemoOptions:
             ),
             "--model-fault does not go with --canary, --fault or --plc-fault": not (
                 self.model_fault and (self.canary or self.faults or self.plc_faults)
+            ),
+            f"--cut-power-during-staging must be 1..{MOST_CUTS}": (
+                self.power_cuts is None or 1 <= self.power_cuts <= MOST_CUTS
+            ),
+            "--cut-power-during-staging goes with no other fault and not with --canary": not (
+                self.power_cuts is not None
+                and (self.canary or self.model_fault or self.faults or self.plc_faults)
+            ),
+            "--story goes with no fault, no power cut and not with --canary": not (
+                self.story
+                and (
+                    self.power_cuts is not None
+                    or self.canary
+                    or self.model_fault
+                    or self.faults
+                    or self.plc_faults
+                )
             ),
             "--shadow needs --model-fault": self.model_fault is not None or not self.shadow,
             "--fault must strike before the last part comes": all(

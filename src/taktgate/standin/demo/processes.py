@@ -32,6 +32,14 @@ def processes_named(device: str, name: str) -> Iterator[psutil.Process]:
                 yield psutil.Process(pid)
 
 
+def kill_station(device: str) -> None:
+    """Kill every process that was started for a module of *device* and is still there."""
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            if process.environ().get("IOTEDGE_DEVICEID") == device:
+                process.kill()
+
+
 class EndWatch:
     """Notices processes of a station that ended while they should have run, and how they ended."""
 

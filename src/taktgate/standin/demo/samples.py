@@ -15,6 +15,10 @@ class SampleMissingError(RuntimeError):
     """A file that belongs to the demo is not there."""
 
 
+class SampleDamagedError(RuntimeError):
+    """The registry of the demo does not take a bundle of this checkout."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleLine:
     """An image set and the bundles that were trained on its other images."""

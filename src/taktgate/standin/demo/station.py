@@ -26,6 +26,12 @@ from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.plc_report import PlcJournal, Struck
+from taktgate.standin.demo.power_plan import (
+    DOWNLOAD_MB_S,
+    LATENCY_BUDGET_MS,
+    SHADOW_PARTS,
+    TRIAL_PARTS,
+)
 from taktgate.standin.demo.processes import EndWatch
 from taktgate.standin.demo.samples import DEVICE_CLASS, REPOSITORY_ROOT
 from taktgate.standin.demo.tally import Part, Tally
@@ -206,6 +212,8 @@ class LocalStation:
         station["camera"]["address"] = f"{self._plan.gateway}:{_FRAMES_PORT}"
         station["surface"] = {"host": self._plan.gateway}
         station["lanes"]["local"] = self._options.local_lane
+        if self._options.is_about_models:
+            station["staging"] = {"rate_mb_s": DOWNLOAD_MB_S}
         (self.config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
         self._write_guardrails(shipped)
 
@@ -213,6 +221,9 @@ class LocalStation:
         """Write the guardrails that fit this line, and the model fault that is to be shown."""
         guardrails = load_guardrails(shipped).model_dump(mode="json")
         guardrails["escape_or_disagreement"]["min_agreement"] = self._plan.min_agreement
+        if self._options.is_about_models:
+            guardrails |= {"shadow_parts": SHADOW_PARTS, "trial_parts": TRIAL_PARTS}
+            guardrails["latency"]["budget_ms"] = LATENCY_BUDGET_MS
         fault = self._options.model_fault
         if fault is not None:
             guardrails["latency"]["budget_ms"] = MODEL_FAULTS[fault].budget_ms

@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from taktgate.bundle.errors import BundleError
 from taktgate.edge.settings import load_station
 from taktgate.standin.azure.device_link import Telemetry
 from taktgate.standin.azure.loopback import LoopbackNetwork, free_loopback_network
 from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.demo.deployments import APP_TAG, base_deployment
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleLine
+from taktgate.standin.demo.samples import REPOSITORY_ROOT, SampleDamagedError, SampleLine
 from taktgate.standin.demo.station import LocalStation, StationPlan
 from taktgate.standin.sample_registry import SampleRegistry
 
@@ -62,6 +63,7 @@ async def local_world(
         WorldError: the folder is not empty, or its path is too long for unix sockets.
         PortInUseError: an address of the world is taken.
         SampleMissingError: a bundle is not in this checkout.
+        SampleDamagedError: a bundle of it is none.
         StandinStartError: a camera or a PLC did not come up.
     """
     load_station(REPOSITORY_ROOT / "config/station.yaml")
@@ -75,7 +77,7 @@ async def local_world(
         registry = SampleRegistry(cloud.repository.directory, keys=directory / "registry-keys")
         world = World(cloud, registry)
         for version in versions:
-            registry.release(line.bundle(version))
+            _release(registry, line.bundle(version))
         async with cloud, contextlib.AsyncExitStack() as stack:
             # Before the devices: their modules then start beside camera and PLC, not after them.
             await cloud.create_deployment(_base(line, cloud.repository_url))
@@ -93,6 +95,13 @@ async def local_world(
                 stack.push_async_callback(station.stop)
             await asyncio.gather(*(each.start(cloud) for each in world.stations.values()))
             yield world
+
+
+def _release(registry: SampleRegistry, bundle: Path) -> None:
+    try:
+        registry.release(bundle)
+    except BundleError as error:
+        raise SampleDamagedError(f"{bundle}: {error.reason}: {error}") from error
 
 
 def _base(line: SampleLine, repository: str) -> dict[str, Any]:

@@ -16,10 +16,9 @@ from taktgate.bundle.manifest import BundleFile, Manifest, digest_of
 from taktgate.bundle.preprocessing import preprocess
 from taktgate.bundle.signing import SigningKey
 from taktgate.bundle.verification import VerifiedBundle
+from taktgate.staging.smoke.frames import plain_frames
 from taktgate.standin.faulty_models.graphs import STEP_SIDE, Harm, Spoiling, spoilt
 
-BLACK_FRAME: Final = 0
-"""Sum of what a runner warms up with."""
 _MEASURED_WITHIN_S: Final = 30.0
 _MEASURE: Final = f"""
 import time
@@ -70,10 +69,10 @@ def development_key() -> SigningKey:
 
 def _spoiling(harm: Harm, bundle: VerifiedBundle, delay_ms: float) -> Spoiling:
     spec = bundle.manifest.preprocessing
-    sums = {
-        int(preprocess(image.pixels, spec).sum(dtype=np.int64)) for image in load_golden(bundle)
-    }
-    known = tuple(sorted(sums | {BLACK_FRAME}))
+    # Black is also what a runner warms up with.
+    shown = [*plain_frames(spec).values(), *(image.pixels for image in load_golden(bundle))]
+    sums = {int(preprocess(pixels, spec).sum(dtype=np.int64)) for pixels in shown}
+    known = tuple(sorted(sums))
     if harm is not Harm.SLOW:
         return Spoiling(harm=harm, known_sums=known)
     return Spoiling(harm=harm, known_sums=known, steps=max(1, round(delay_ms / step_ms())))

@@ -100,6 +100,31 @@ class LocalDevice:
             await self.close(module)
         self.link.method_target = None
 
+    async def cut_power(self) -> None:
+        """End everything on the device at once and without a word, as the mains do.
+
+        The modules die by SIGKILL, all within the same moment; edgeHub keeps what it gave receipts
+        for. The hub only sees that the line is gone. Disks are left as the processes left them: the
+        kernel of this machine goes on.
+        """
+        self.link.set_online(False)
+        for victim in list(self.edgeagent.modules.values()):
+            await victim.kill()
+        await self.edgehub.kill()
+        await self.edgeagent.stop()
+        for module in list(self._workloads):
+            await self.close(module)
+
+    async def restore_power(self) -> None:
+        """Start the device again, from its disks.
+
+        Raises:
+            PortInUseError: edgeHub's port was taken meanwhile.
+            EngineUnreachableError: Modules are to be containers and no engine answers.
+        """
+        self.link.set_online(True)
+        await self.start()
+
     def set_online(self, online: bool) -> None:
         """Cut or mend the device's line to the hub."""
         self.link.set_online(online)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taktgate.standin.azure.world.cloud import LocalCloud
+from taktgate.standin.azure.world.registry import WorldRegistry
 from taktgate.standin.azure.world.samples import SAMPLE_MODULE, Samples
 
 LOGIN = '"$LOGIN"'
@@ -40,6 +41,10 @@ class WorldSheet:
     network: str
     hub: str
     model_repository: str
+    registry: str
+    """This and the next two: the folder that is served, its keys, and what stations must trust."""
+    registry_keys: str
+    trusted_root: str
     control_socket: str
     workload_sockets: str
     devices: tuple[SheetDevice, ...]
@@ -49,7 +54,13 @@ class WorldSheet:
 
 
 def make_sheet(
-    cloud: LocalCloud, *, network: str, control_socket: str, light_devices: int, samples: Samples
+    cloud: LocalCloud,
+    *,
+    network: str,
+    control_socket: str,
+    registry: WorldRegistry,
+    light_devices: int,
+    samples: Samples,
 ) -> WorldSheet:
     """Return the sheet of *cloud*, which runs."""
     connection_string = cloud.service_connection_string
@@ -60,6 +71,9 @@ def make_sheet(
         network=network,
         hub=connection_string.partition("HostName=")[2].partition(";")[0],
         model_repository=cloud.repository_url,
+        registry=str(registry.directory),
+        registry_keys=str(registry.keys),
+        trusted_root=str(registry.trusted_root),
         control_socket=control_socket,
         workload_sockets=str(cloud.socket_directory),
         devices=tuple(
@@ -87,6 +101,8 @@ def _lines(sheet: WorldSheet) -> Iterator[str]:
     yield f"connection string {sheet.connection_string}"
     yield f"CA file           {sheet.ca_file}"
     yield f"model repository  {sheet.model_repository}"
+    yield f"  signed registry {sheet.registry}  (keys {sheet.registry_keys})"
+    yield f"  first trust     {sheet.trusted_root}  (a station's config/trusted_root.json)"
     yield f"files             {sheet.directory}"
     for device in sheet.devices:
         metrics = f"  metrics {device.metrics_url}" if device.metrics_url else ""

@@ -25,6 +25,7 @@ from taktgate.standin.azure.world.cloud import LocalCloud
 from taktgate.standin.azure.world.control import WorldControl
 from taktgate.standin.azure.world.control_server import ControlServer
 from taktgate.standin.azure.world.feed import TelemetryFeed
+from taktgate.standin.azure.world.registry import WorldRegistry, open_registry
 from taktgate.standin.azure.world.running_worlds import RunningWorld, socket_path, write_down
 from taktgate.standin.azure.world.samples import write_samples
 from taktgate.standin.azure.world.setup import (
@@ -119,18 +120,22 @@ async def open_world(options: WorldOptions) -> AsyncIterator[UpWorld]:
         ) as cloud:
             # Now its addresses are known to be free: from here on they are the world's.
             save_setup(directory, setup)
+            registry = await asyncio.to_thread(open_registry, directory, cloud.repository.directory)
             await _create_deployments(cloud, options.deployments)
             await _start_devices(cloud, setup, options.wishes, kept)
             control = WorldControl(cloud, feed)
             async with _reachable(control, directory) as socket:
-                yield UpWorld(control=control, sheet=_sheet(cloud, setup, socket))
+                yield UpWorld(control=control, sheet=_sheet(cloud, setup, socket, registry))
 
 
-def _sheet(cloud: LocalCloud, setup: WorldSetup, socket: Path) -> WorldSheet:
+def _sheet(
+    cloud: LocalCloud, setup: WorldSetup, socket: Path, registry: WorldRegistry
+) -> WorldSheet:
     return make_sheet(
         cloud,
         network=setup.network,
         control_socket=str(socket),
+        registry=registry,
         light_devices=sum(setup.light_devices.values()),
         samples=write_samples(cloud.directory / "samples", setup.images, cloud.repository_url),
     )

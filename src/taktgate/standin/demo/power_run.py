@@ -1,0 +1,301 @@
+"""`taktgate demo --cut-power-during-staging`: the mains fail while models are staged and tried."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Final
+
+from rich.console import Console
+
+from taktgate.bundle.errors import BundleError
+from taktgate.contracts.twins import StagingPhase
+from taktgate.contracts.verdict import Reason
+from taktgate.inspection.activation_file import ActivationFiles
+from taktgate.inspection.errors import ActivationFileError
+from taktgate.staging.slots.gate import StationGate
+from taktgate.standin.demo.deployments import APP_TAG, model_layer
+from taktgate.standin.demo.line_run import watch_processes
+from taktgate.standin.demo.model_run import STATION, reported
+from taktgate.standin.demo.options import DemoOptions
+from taktgate.standin.demo.power_loss import lose_unsynced
+from taktgate.standin.demo.power_plan import BALLAST_BYTES, PlannedCut, plan_cuts
+from taktgate.standin.demo.power_report import Cut, figures_of, missed, objections, print_cuts
+from taktgate.standin.demo.processes import kill_station
+from taktgate.standin.demo.readiness import READY_WITHIN_S, StationNotReadyError, until_first_part
+from taktgate.standin.demo.remarks import remarks
+from taktgate.standin.demo.samples import DEVICE_CLASS, SOLAR_CELLS, WELD_SEAMS, SampleLine
+from taktgate.standin.demo.screen import Screen, print_summary
+from taktgate.standin.demo.staging_sight import Sight, look
+from taktgate.standin.demo.station import LocalStation
+from taktgate.standin.demo.tally import Fault, Part
+from taktgate.standin.demo.world import World, local_world
+from taktgate.standin.faulty_models.bundles import development_key
+from taktgate.standin.heavy_bundle import write_heavy
+
+_BASELINE_PARTS: Final = 30
+_PARTS_AFTERWARDS: Final = 10
+_LOOK_S: Final = 0.005
+"""Some phases last for some hundredths of a second."""
+_PATIENCE_S: Final = 150.0
+_LOOKS_FOR_ITS_MODEL: Final = 2000
+_SLOTS, _STATE = "taktgate-slots", "taktgate-state"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ordered:
+    """A model on its way to the station."""
+
+    order: str
+    version: str
+    digest: str
+
+
+async def run_power_cuts(options: DemoOptions, console: Console) -> dict[str, Any]:
+    """Cut a station's power while models come to it, and return the figures of `--json`.
+
+    Raises:
+        WorldError, PortInUseError, SampleMissingError, StandinStartError: as `local_world`.
+        StationNotReadyError, StationBrokenError: the station judges no part, or does not come back.
+    """
+    assert options.power_cuts is not None
+    line = WELD_SEAMS if options.offline else SOLAR_CELLS
+    async with local_world(
+        options, line, versions=[line.first], stations={STATION: {"app": APP_TAG}}
+    ) as world:
+        station = world.stations[STATION]
+        with Screen(console, {STATION: station.tally}, expected=0) as screen:
+            run = _Run(world, line, options, screen)
+            await run.produce()
+        limits = [*remarks([station]), *missed(run.cuts)]
+    found = [
+        *station.tally.objections(expected_parts=len(station.tally.parts), may_be_silent=True),
+        *objections(run.cuts, asked=options.power_cuts, allowed=run.digests),
+        *run.unfinished,
+    ]
+    figures = {
+        **station.tally.summary(),
+        "power_cuts": figures_of(run.cuts),
+        "orders_confirmed": run.confirmed,
+        "remarks": limits,
+        "objections": found,
+    }
+    print_summary(console, STATION, {**figures, "faults": []})
+    print_cuts(console, run.cuts)
+    return figures
+
+
+class _Run:
+    """One station, some orders, and cuts in their midst."""
+
+    def __init__(
+        self, world: World, line: SampleLine, options: DemoOptions, screen: Screen
+    ) -> None:
+        self.cuts: list[Cut] = []
+        self.confirmed: list[str] = []
+        self.unfinished: list[str] = []
+        self.digests: frozenset[str] = frozenset()
+        """Of all models that were released here."""
+        self._world = world
+        self._station = world.stations[STATION]
+        self._line = line
+        self._options = options
+        self._screen = screen
+        self._dice = Random(options.seed)  # noqa: S311 - which bytes are lost: not a secret
+
+    async def produce(self) -> None:
+        """Run the line from its first part to its last one, cuts between them."""
+        assert self._options.power_cuts is not None
+        station = self._station
+        await station.plc.run(None, self._options.rate, wait_ready_s=2 * READY_WITHIN_S)
+        self._screen.note("waiting for the station: modules start, the model is staged and proven")
+        await until_first_part(station)
+        watching = asyncio.create_task(watch_processes(station), name="process watch")
+        try:
+            await self._until(lambda: len(station.tally.parts) >= _BASELINE_PARTS)
+            self.digests = frozenset({_good(station) or ""})
+            for number, cuts in enumerate(
+                plan_cuts(self._options.power_cuts, self._options.seed), start=1
+            ):
+                await self._carry_out(number, cuts)
+            parts = len(station.tally.parts) + _PARTS_AFTERWARDS
+            await self._until(lambda: len(station.tally.parts) >= parts)
+            await station.plc.end_parts()
+            await self._until(station.finished.is_set)
+        finally:
+            watching.cancel()
+
+    async def _carry_out(self, number: int, cuts: Sequence[PlannedCut]) -> None:
+        """Order a model, cut the power as planned, and wait until the order is settled."""
+        ordered = await self._order(number)
+        for cut in cuts:
+            sight = await self._moment_of(cut, ordered)
+            if sight.phase is StagingPhase.BLOCKED or sight.phase is StagingPhase.FAILED:
+                break
+            await self._strike(cut, ordered)
+        await self._until(lambda: self._sight(ordered).phase in _SETTLED)
+        if self._sight(ordered).phase is not StagingPhase.CONFIRMED:
+            said = reported(self._station).lastRollback
+            self.unfinished.append(
+                f"{ordered.order} ended as {self._sight(ordered).phase}"
+                + (f": {said.reason}: {said.message}" if said else "")
+            )
+            return
+        await self._until(lambda: reported(self._station).confirmedOrder == ordered.order)
+        self.confirmed.append(ordered.order)
+        self._screen.note(f"{ordered.order} is confirmed: {ordered.version} judges")
+
+    async def _order(self, number: int) -> _Ordered:
+        sample = self._line.successor if number % 2 else self._line.first
+        version, order = f"2.{number}.0", f"order-{number + 1}"
+        path = self._world.cloud.directory / f"{version}.bundle"
+        # The registry signs some megabytes: not on the loop that the cloud runs on.
+        await asyncio.to_thread(
+            write_heavy,
+            self._line.bundle(sample),
+            version=version,
+            ballast_bytes=BALLAST_BYTES,
+            key=development_key(),
+            to=path,
+        )
+        facts = await asyncio.to_thread(self._world.registry.release, path)
+        path.unlink()
+        self.digests |= {facts.digest}
+        self._screen.note(f"a layer orders {version}")
+        await self._world.cloud.create_deployment(
+            model_layer(
+                model=self._line.model,
+                version=version,
+                order=order,
+                target=f"tags.app='{APP_TAG}'",
+                rank=number,
+            )
+        )
+        return _Ordered(order=order, version=version, digest=facts.digest)
+
+    async def _moment_of(self, cut: PlannedCut, ordered: _Ordered) -> Sight:
+        """Wait for the moment of *cut*; return what the disks say then."""
+
+        def is_due() -> bool:
+            sight = self._sight(ordered)
+            if sight.phase in _SETTLED or sight.has_reached(StagingPhase.VERIFYING):
+                return sight.phase in _SETTLED or sight.has_reached(cut.aim)
+            return (
+                cut.aim is StagingPhase.FETCHING
+                and sight.fetched_bytes >= cut.share * BALLAST_BYTES
+            )
+
+        await self._until(is_due, period_s=_LOOK_S)
+        if self._sight(ordered).phase is cut.aim and cut.aim is not StagingPhase.FETCHING:
+            await asyncio.sleep(cut.after_s)
+        return self._sight(ordered)
+
+    async def _strike(self, cut: PlannedCut, ordered: _Ordered) -> None:
+        station, tally = self._station, self._station.tally
+        cut_ns = time.monotonic_ns()
+        await station.device.cut_power()
+        kill_station(station.name)
+        sight = self._sight(ordered)
+        lost_bytes = sum(
+            lose_unsynced(station.device.volume(name), self._dice) for name in (_SLOTS, _STATE)
+        )
+        self._screen.note(
+            f"power cut {len(self.cuts) + 1}: {sight.phase}, "
+            f"{sight.fetched_bytes / 1e6:.1f} MB there"
+        )
+        await asyncio.sleep(cut.dark_s)
+        back_ns = time.monotonic_ns()
+        await station.device.restore_power()
+        await self._until(lambda: _first_judged(tally.parts, back_ns) is not None)
+        first = _first_judged(tally.parts, back_ns)
+        assert first is not None
+        over_ns = first.trigger_ns + round(1e6 * (first.ack_ms or 0.0))
+        tally.faults.append(
+            Fault(
+                name=f"power cut while {sight.phase}",
+                at_ns=cut_ns,
+                injected=True,
+                duration_s=(over_ns - cut_ns) / 1e9,
+            )
+        )
+        await self._told_of(first)
+        meanwhile = [part for part in tally.parts if cut_ns <= part.trigger_ns < first.trigger_ns]
+        model = tally.models.get(first.trigger_id)
+        good_after, is_verified = _verified_good(station)
+        self.cuts.append(
+            Cut(
+                order=ordered.order,
+                aim=cut.aim,
+                phase=sight.phase,
+                fetched_bytes=sight.fetched_bytes,
+                lost_bytes=lost_bytes,
+                good_before=sight.good,
+                good_after=good_after,
+                judged_by=model["digest"] if model else None,
+                version=model["version"] if model else None,
+                is_verified=is_verified,
+                first_verdict_s=round((over_ns - back_ns) / 1e9, 2),
+                rejected=sum(not _is_judged(part) for part in meanwhile),
+                unsafe=sum(part.unsafe for part in meanwhile),
+            )
+        )
+
+    async def _told_of(self, part: Part) -> None:
+        """Wait a while until the cloud has heard which model judged *part*."""
+        models = self._station.tally.models
+        for _ in range(_LOOKS_FOR_ITS_MODEL):
+            if part.trigger_id in models:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def _sight(self, ordered: _Ordered) -> Sight:
+        device = self._station.device
+        return look(device.volume(_SLOTS), device.volume(_STATE), ordered.order)
+
+    async def _until(self, is_so: Callable[[], bool], *, period_s: float = 0.05) -> None:
+        """Wait for *is_so*, and show the line meanwhile.
+
+        Raises:
+            StationNotReadyError: it took too long.
+            StationBrokenError: camera or PLC have ended.
+        """
+        end_s = time.monotonic() + _PATIENCE_S
+        while not is_so():
+            self._station.check()
+            self._screen.refresh()
+            if time.monotonic() > end_s:
+                said = [*self._station.failed_modules(), f"inspection {reported(self._station)}"]
+                raise StationNotReadyError(f"waited {_PATIENCE_S:.0f} s; {'; '.join(said)[:600]}")
+            await asyncio.sleep(period_s)
+
+
+_SETTLED: Final = (StagingPhase.CONFIRMED, StagingPhase.BLOCKED, StagingPhase.FAILED)
+
+
+def _good(station: LocalStation) -> str | None:
+    good = reported(station).lastKnownGood
+    return good.digest if good else None
+
+
+def _verified_good(station: LocalStation) -> tuple[str | None, bool]:
+    """Return the digest of last-known-good on the disk, and whether its slot holds it, whole."""
+    try:
+        good = ActivationFiles(folder=station.device.volume(_STATE)).read().last_known_good
+        if good is None:
+            return None, False
+        gate = StationGate(config=station.config, device_class=DEVICE_CLASS)
+        bundle = gate.verify(station.device.volume(_SLOTS) / good.slot)
+    except (ActivationFileError, BundleError, OSError):
+        return None, False
+    return good.model.digest, bundle.digest == good.model.digest
+
+
+def _is_judged(part: Part) -> bool:
+    """Tell whether a model has decided on *part*."""
+    return part.reason in (Reason.NONE, Reason.UNCERTAIN) and part.ack_ms is not None
+
+
+def _first_judged(parts: Sequence[Part], since_ns: int) -> Part | None:
+    """Return the first part after *since_ns* that a model decided on."""
+    return next((its for its in parts if its.trigger_ns >= since_ns and _is_judged(its)), None)
