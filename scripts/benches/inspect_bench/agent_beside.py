@@ -53,7 +53,7 @@ class AgentBeside:
         self._log = (self._station.folder / "agent.log").open("wb")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "taktgate.inspection.agent.process"],
-            env=self._station.environment() | self._places,
+            env=self.environment,
             stdout=self._log,
             stderr=subprocess.STDOUT,
         )
@@ -64,6 +64,11 @@ class AgentBeside:
             self.__exit__()
             raise
         return self
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return what tells a process of this agent's station where things are."""
+        return self._station.environment() | self._places
 
     def __exit__(self, *_: object) -> None:
         """End it."""

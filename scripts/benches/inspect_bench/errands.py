@@ -5,6 +5,8 @@ are the real ones; the bench stands for the twin, and stages the same bundle int
 and again.
 """
 
+import os
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -65,7 +67,7 @@ class Errands:
             self._stager.ask(
                 "open",
                 folder=str(self._folder / "stager"),
-                config=str(self._station.folder / "config"),
+                environment=agent.environment,
                 repository=f"http://127.0.0.1:{port}",
             )
             self._scraper.ask("open", url=agent.metrics_url)
@@ -74,12 +76,21 @@ class Errands:
 
     def __exit__(self, *_: object) -> None:
         """End them."""
+        self.go_on()
         self._stack.close()
 
     def begin(self) -> None:
         """Start staging and scraping."""
         self._stager.ask("begin")
         self._scraper.ask("begin")
+
+    def hold(self) -> None:
+        """Stop the stager where it is, until `go_on`."""
+        os.kill(self._stager.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let the stager go on."""
+        os.kill(self._stager.pid, signal.SIGCONT)
 
     def done(self) -> Done:
         """Return what was done so far."""

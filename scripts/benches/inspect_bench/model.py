@@ -7,36 +7,19 @@ tell them apart for swaps, one of NaN. All are signed with the development key.
 
 from __future__ import annotations
 
-import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
 from taktgate.bundle import layout
-from taktgate.bundle.archive import pack, unpack
-from taktgate.bundle.manifest import (
-    BundleFile,
-    DefectClass,
-    GoldenClaims,
-    GoldenItem,
-    GoldenSet,
-    Interval,
-    LatencyClaims,
-    Manifest,
-    ModelInput,
-    ModelOutputs,
-    Preprocessing,
-    Toolchain,
-    UncertainBand,
-    digest_of,
-)
+from taktgate.bundle.archive import unpack
+from taktgate.bundle.manifest import LatencyClaims, Manifest, UncertainBand, digest_of
 from taktgate.bundle.signing import SigningKey
 from taktgate.standin import onnx_file as onnx
+from taktgate.standin.hand_made import THRESHOLD, Grey, HandMade, write_hand_made
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 SAMPLES: Final = ROOT / "src/taktgate/standin/samples"
@@ -107,10 +90,20 @@ def weld_seam(folder: Path, version: str = "1.0.0") -> BenchModel:
 
 def made(folder: Path, wanted: Made) -> BenchModel:
     """Write *wanted* as a signed bundle below *folder*."""
-    files = {layout.MODEL: graph(wanted)}
-    files |= {f"golden/{grey}.png": _png(grey) for grey in _GREYS}
     bundle = folder / f"bench-{wanted.version}.bundle"
-    pack(manifest=_manifest(wanted, files), files=files, key=SigningKey.load(KEY), to=bundle)
+    its = HandMade(
+        name="bench",
+        version=wanted.version,
+        model=graph(wanted),
+        side=SIZE,
+        opset=_OPSET,
+        ir_version=_IR,
+        classes=("bright",),
+        golden=tuple(_golden(wanted, grey) for grey in _GREYS),
+        band=UncertainBand(low=0.5, high=0.5),
+        latency=LatencyClaims(p50_ms=8.0, p95_ms=16.0, p99_ms=24.0, n=1, machine="none"),
+    )
+    write_hand_made(its, key=SigningKey.load(KEY), to=bundle)
     return opened(bundle, folder)
 
 
@@ -174,62 +167,7 @@ def _work(steps: int) -> list[bytes]:
     ]
 
 
-def _png(grey: int) -> bytes:
-    data = io.BytesIO()
-    pixels: NDArray[np.uint8] = np.full((SIZE, SIZE), grey, np.uint8)
-    Image.fromarray(pixels).save(data, "PNG")
-    return data.getvalue()
-
-
-def _manifest(wanted: Made, files: dict[str, bytes]) -> Manifest:
-    unknown = Interval(value=0.0, low=0.0, high=1.0)
-    return Manifest(
-        schema="1",
-        name="bench",
-        version=wanted.version,
-        licence="MIT",
-        source_digest=digest_of(files[layout.MODEL]),
-        device_class="cpu",
-        toolchain=Toolchain(exporter="by hand", torch="none", onnx="none"),
-        opset=_OPSET,
-        ir_version=_IR,
-        input=ModelInput(name="image", dtype="uint8", shape=(1, 3, SIZE, SIZE)),
-        preprocessing=Preprocessing(
-            width=SIZE, height=SIZE, resample="none", channels="grey_to_rgb", scale="in_graph"
-        ),
-        outputs=ModelOutputs(score="scores", class_scores="class_scores"),
-        threshold=0.5,
-        classes=(DefectClass(name="bright", threshold=0.5),),
-        uncertain_band=UncertainBand(low=0.5, high=0.5),
-        golden=GoldenSet(source="bundle", items=_golden(wanted, files)),
-        golden_claims=GoldenClaims(
-            dataset="flat grey",
-            dataset_licence="MIT",
-            split_method="none",
-            interval_method="none",
-            n_ok=0,
-            n_defective=0,
-            recall=unknown,
-            false_reject_rate=unknown,
-            precision=unknown,
-        ),
-        latency_claims=LatencyClaims(p50_ms=8.0, p95_ms=16.0, p99_ms=24.0, n=1, machine="none"),
-        hil_report_digest=None,
-        files=tuple(
-            BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-            for path, data in sorted(files.items())
-        ),
-    )
-
-
-def _golden(wanted: Made, files: dict[str, bytes]) -> tuple[GoldenItem, ...]:
-    return tuple(
-        GoldenItem(
-            id=f"golden/{grey}.png",
-            sha256=digest_of(files[f"golden/{grey}.png"]),
-            label="defective" if wanted.score(grey / 255) >= 0.5 else "ok",
-            score=round(wanted.score(grey / 255), 6),
-            tolerance=0.02,
-        )
-        for grey in _GREYS
-    )
+def _golden(wanted: Made, grey: int) -> Grey:
+    score = wanted.score(grey / 255)
+    label: Literal["ok", "defective"] = "defective" if score >= THRESHOLD else "ok"
+    return Grey(name=str(grey), grey=grey, label=label, score=score)

@@ -2,6 +2,9 @@
 
 import shutil
 import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from threading import Thread
@@ -12,45 +15,27 @@ from benches.inspect_bench.ballast import NAME, VERSION
 from opentelemetry.metrics import NoOpMeter
 
 from taktgate.contracts.twins import StagingPhase
+from taktgate.edge.places import Places, places_from
 from taktgate.edge.process import take_idle_priority_as_a_whole
-from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
-from taktgate.staging.fetch.web import UrlFetcher
-from taktgate.staging.instruments import Instruments
-from taktgate.staging.journal import Journal
-from taktgate.staging.orders import OrderDesk
-from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
-from taktgate.staging.slots.disk import Disk
-from taktgate.staging.slots.gate import StationGate
-from taktgate.staging.slots.slots import Slots
-from taktgate.staging.stager import Stager
+from taktgate.edge.settings import load_station
+from taktgate.staging.station_stager import station_stager
 
 _MOST_STEPS: Final = 1000
-
-
-class _Counting(Instruments):
-    """Counts bytes, beside the instruments of a station."""
-
-    def __init__(self) -> None:
-        super().__init__(NoOpMeter("bench"), phase=lambda: StagingPhase.IDLE)
-        self.fetched_bytes = 0
-
-    def fetched(self, size_bytes: int) -> None:
-        """Count *size_bytes*."""
-        self.fetched_bytes += size_bytes
-        super().fetched(size_bytes)
+_LONGEST_PAUSE_S: Final = 0.05
 
 
 class Staging:
     """Stages the large bundle again and again, in a thread: questions come in another."""
 
     def __init__(self) -> None:
-        self._instruments = _Counting()
         self._stagings = 0
+        self._fetched_bytes = 0
 
-    def open(self, folder: str, config: str, repository: str) -> None:
-        """Say where things are."""
-        self._folder, self._config = Path(folder), Path(config)
-        self._repository = repository
+    def open(self, folder: str, environment: Mapping[str, str], repository: str) -> None:
+        """Say where things are: *environment* as the station's agent has it."""
+        self._folder, self._repository = Path(folder), repository
+        self._places = places_from(environment)
+        self._station = load_station(self._places.station_file)
 
     def begin(self) -> None:
         """Step behind everything else, as the stager does where a model judges, and go."""
@@ -59,51 +44,39 @@ class Staging:
 
     def done(self) -> tuple[int, int]:
         """Return how many bundles were announced, and how many bytes fetched."""
-        return self._stagings, self._instruments.fetched_bytes
+        return self._stagings, self._fetched_bytes
 
     def _stage_for_ever(self) -> None:
         for number in count():
             root = self._folder / str(number)
             root.mkdir(parents=True)
-            self._stage(root)
+            self._stage(replace(self._places, slots=root), f"bench-{number}")
             shutil.rmtree(root)
             self._stagings += 1
 
-    def _stage(self, root: Path) -> None:
-        """Stage into *root* as a stager does that has just started.
+    def _stage(self, places: Places, order: str) -> None:
+        """Stage as a stager does that has just started.
 
         Raises:
             RuntimeError: the bundle was refused, or it never ends.
         """
-        disk = Disk()
-        journal = Journal(root, disk=disk)
-        activation = ActivationFile(path=root / ACTIVATION_FILE)
-        gate = StationGate(config=self._config, device_class="cpu")
-        stager = Stager(
-            journal=journal,
-            slots=Slots(root, disk=disk, gate=gate),
-            disk=disk,
-            registry=TufRegistry(
-                root / "trust",
-                trusted_root=self._config / TRUSTED_ROOT_FILE,
-                fetcher=UrlFetcher(),
-                disk=disk,
-                device_class="cpu",
-            ),
-            activation=activation,
-            waived_hil=True,
-            instruments=self._instruments,
-        )
-        desk = OrderDesk(journal=journal, stager=stager, activation=activation, code="bench")
-        model = {"name": NAME, "version": VERSION, "order": "o1"}
-        desk.take({"model": model, "repository": self._repository})
+        parts = station_stager(places, self._station, NoOpMeter("bench"))
+        before = self._fetched_bytes
+
+        def look() -> None:
+            progress = parts.stager.progress
+            if progress is not None:
+                self._fetched_bytes = before + progress.fetchedBytes
+
+        model = {"name": NAME, "version": VERSION, "order": order}
+        parts.desk.take({"model": model, "repository": self._repository})
         for _ in range(_MOST_STEPS):
-            desk.work(lambda: None)
-            if journal.record.phase is StagingPhase.STAGED:
+            time.sleep(min(parts.desk.work(look), _LONGEST_PAUSE_S))
+            if parts.journal.record.phase is StagingPhase.STAGED:
                 return
-            if journal.record.phase in (StagingPhase.FAILED, StagingPhase.BLOCKED):
+            if parts.journal.record.phase in (StagingPhase.FAILED, StagingPhase.BLOCKED):
                 break
-        raise RuntimeError(f"not staged: {journal.record}")
+        raise RuntimeError(f"not staged: {parts.journal.record}")
 
 
 if __name__ == "__main__":
