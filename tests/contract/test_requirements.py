@@ -25,6 +25,7 @@ EXTRAS = {
     "inference-gpu-cuda12": ("inference", "gpu-cuda12"),
     "plc_writer": ("plc-writer",),
     "model_stager": ("model-stager",),
+    "registry": ("registry",),
     "rollout": ("rollout",),
 }
 GROUPS = {"uv": ("uv",), "build": ("build",)}
@@ -144,8 +145,16 @@ def test_cpu_and_gpu_runtime_exclude_each_other(name: str) -> None:
         "inference-cpu": {"onnxruntime"},
         "inference-gpu": {"onnxruntime-gpu"},
         "inference-gpu-cuda12": {"onnxruntime-gpu"},
+        "model_stager": {"onnxruntime"},  # its smoke test
+        "registry": {"onnxruntime"},  # compiles a model, and measures one before its release
     }
     assert runtimes == expected.get(name, set())
+
+
+def test_the_stager_brings_what_its_smoke_test_runs_on() -> None:
+    stager, inference = pins_of("model_stager"), pins_of("inference-cpu")
+    for name in ("numpy", "onnxruntime", "pillow"):
+        assert stager[name] == inference[name]
 
 
 def test_each_gpu_set_brings_the_libraries_of_its_cuda_line() -> None:
