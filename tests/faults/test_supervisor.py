@@ -120,6 +120,23 @@ def test_a_role_has_one_holder_and_is_free_after_it(tmp_path: Path) -> None:
     hold_role(lock).close()
 
 
+def test_a_role_on_a_volume_that_became_read_only_is_held_all_the_same(tmp_path: Path) -> None:
+    lock = tmp_path / "stager.lock"
+    lock.touch()
+    mounted = subprocess.run(
+        ["mount", "--bind", "-o", "ro", tmp_path, tmp_path], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("only root may mount")
+    try:
+        with pytest.raises(OSError, match="Read-only"):
+            lock.open("ab")
+        with hold_role(lock), pytest.raises(RoleTakenError, match="stager"):
+            hold_role(lock)
+    finally:
+        subprocess.run(["umount", tmp_path], check=True)
+
+
 def test_bad_settings_end_the_module_at_once_with_their_own_code() -> None:
     process = start("raise SystemExit(2)")
     assert process.wait(timeout=10) == 2

@@ -19,6 +19,7 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation
 from taktgate.contracts.codec import ContractError, decode, encode
 from taktgate.contracts.model import ModelRef
+from taktgate.contracts.pulse import PULSE_FILE, JudgePulse
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.verdict import Verdict
 
@@ -64,6 +65,15 @@ class ModuleStation(JudgeStation):
             return decode(Activation, (self.folder / "state/activation.json").read_bytes())
         except (FileNotFoundError, ContractError):
             return None
+
+    @property
+    def shows_pulse(self) -> bool:
+        """Tell whether the agent says how far from its deadline the judge was."""
+        try:
+            pulse = decode(JudgePulse, (self.folder / "state" / PULSE_FILE).read_bytes())
+        except FileNotFoundError:
+            return False
+        return pulse.parts > 0 and 0.0 < pulse.slowest_ms <= pulse.budget_ms
 
     @property
     def good(self) -> ModelRef | None:
@@ -117,6 +127,7 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         station.wait(lambda: station.is_ready, limit_s=25)
         assert station.judged(flat(0)).verdict is Verdict.PASS
         station.wait(lambda: station.good == good)
+        station.wait(lambda: station.shows_pulse)
 
         station.announce(eager, "b", "o2")
         station.wait(lambda: station.heard.beats[-1].model == eager, limit_s=25)

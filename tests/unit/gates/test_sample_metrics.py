@@ -5,14 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taktgate.gates.sample_metrics import (
-    Counts,
-    count,
-    logit,
-    operating_logit,
-    rejecting_logit,
-    wilson,
-)
+from taktgate.bundle.claims import Counts, wilson
+from taktgate.gates.sample_metrics import count, logit, operating_logit, rejecting_logit
 
 GOOD_AND_BAD = st.integers(20, 200).flatmap(
     lambda n: st.tuples(

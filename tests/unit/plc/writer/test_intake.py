@@ -62,7 +62,7 @@ def test_a_verdict_is_used_and_counted_by_lane(
         (b"[" * 60_000, "verdict", Cause.MALFORMED),
         (b'{"contract": "2.0", "trigger_id": [7]}', "verdict", Cause.CONTRACT),
         (b'{"contract": "1.0"}', "verdict", Cause.CONTRACT),
-        (b'{"contract": "1.1"}', "verdict", Cause.MALFORMED),
+        (f'{{"contract": "{CONTRACT_VERSION}"}}'.encode(), "verdict", Cause.MALFORMED),
         (b"\xff\xfe", "beat", Cause.MALFORMED),
         (b'{"contract": "2.0"}', "verdict", Cause.CONTRACT),
         (b'{"contract": "2.0"}', "beat", Cause.CONTRACT),
@@ -97,7 +97,8 @@ def test_sixty_kilobytes_of_junk_are_not_even_read(
 def test_junk_of_any_length_is_refused_at_its_first_wrong_field(
     intake: Intake, start_ns: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    payload = b'{"contract": "1.1", "nonsense": [' + b"[1]," * 1_900 + b"1]}"
+    head = f'{{"contract": "{CONTRACT_VERSION}", "nonsense": ['.encode()
+    payload = head + b"[1]," * 1_900 + b"1]}"
     intake.accept(datagram(payload), start_ns)
     assert intake.count(Cause.MALFORMED) == 1
     assert "'nonsense': is unknown" in str(vars(caplog.records[0])["detail"])
