@@ -12,11 +12,13 @@ from taktgate.gates.dockerfile import is_in_context
 def files_in_context(root: Path) -> Iterator[Path]:
     """Yield the files of *root* that survive its .dockerignore, relative to it.
 
-    Hidden folders are never entered: the allow-list names none, and .venv is large.
+    Hidden folders and npm's are never entered: the allow-list names none, and they are large.
     """
     ignore = (root / ".dockerignore").read_text("utf-8")
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(
+            name for name in folders if not name.startswith(".") and name != "node_modules"
+        )
         for name in sorted(files):
             path = Path(folder, name).relative_to(root)
             if is_in_context(path.as_posix(), ignore):
