@@ -29,9 +29,7 @@ from taktgate.staging.typed import typed
 
 _HOLD_LOOK_S: Final = 0.5
 _AT_REST: Final = ANNOUNCED | {StagingPhase.IDLE, StagingPhase.FAILED, StagingPhase.BLOCKED}
-"""The phases in which no slot waits to be announced."""
-_ENDED: Final = frozenset({StagingPhase.FAILED, StagingPhase.BLOCKED})
-"""The phases that a new order leaves, and trusts nothing of what was fetched before."""
+"""The phases in which nothing waits to be announced, and nothing that was fetched is of use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +85,7 @@ class Stager:
         with disk_errors():
             self._slots.sweep()
             self._journal.resume(fetched_chunks=self._slots.spooled_bytes() // CHUNK_BYTES)
-            if self._journal.record.phase in _ENDED:
+            if self._journal.record.phase in _AT_REST:
                 self._slots.drop_spools()  # the power may have gone before that
             if self._journal.record.phase in ANNOUNCED and not self._is_sound():
                 self._journal.advance(Event.DAMAGED)
