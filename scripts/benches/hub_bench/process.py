@@ -93,7 +93,7 @@ def serve(words: object) -> None:
         question = json.loads(line)
         try:
             answer = {"result": getattr(words, question.pop("do"))(**question)}
-        except Exception as error:  # noqa: BLE001 - told to the other end
+        except Exception as error:  # noqa: BLE001 - the asker raises it
             answer = {"error": f"{type(error).__name__}: {error} <- {error.__cause__}"}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

@@ -90,7 +90,7 @@ class AgentBeside:
         while time.monotonic() < end_s and self._process.poll() is None:
             self._station.pass_time(_FAILED_TRIES_PAUSE_S)
             try:
-                with urllib.request.urlopen(self.metrics_url, timeout=1):  # noqa: S310 - our own
+                with urllib.request.urlopen(self.metrics_url, timeout=1):  # noqa: S310 - http on loopback
                     return
             except urllib.error.URLError:
                 continue

@@ -36,7 +36,7 @@ class Scraper:
         due_s = time.monotonic()
         while True:
             try:
-                with urllib.request.urlopen(self._url, timeout=_LIMIT_S) as page:  # noqa: S310 - our own
+                with urllib.request.urlopen(self._url, timeout=_LIMIT_S) as page:  # noqa: S310 - http on loopback
                     self._size_bytes = len(page.read())
                 self._scrapes += 1
             except urllib.error.URLError:

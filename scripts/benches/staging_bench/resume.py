@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -97,7 +98,7 @@ def measure(
         reached: list[tuple[int, int]] = []
         for number, end in enumerate(ends):
             with _stager(folder):
-                _wait(lambda end=end: served.position >= end)  # type: ignore[misc]
+                _wait(partial(served.has_reached, end))
             reached.append((served.position, _on_disk_bytes(folder / "slots")))
             say(f"resume: kill {number + 1} of {kills} at {served.position / 1e6:.0f} MB")
         with _stager(folder):
@@ -128,6 +129,10 @@ class _Served:
         self.url = ""
         self.position = 0
         self.starts: list[int] = []
+
+    def has_reached(self, position: int) -> bool:
+        """Tell whether the bundle was handed over up to *position*."""
+        return self.position >= position
 
 
 @contextlib.contextmanager

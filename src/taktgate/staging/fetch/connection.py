@@ -74,6 +74,7 @@ class _PatientSocket:
 
 
 def _response(patience: Patience, source: socket.socket, **facts: Any) -> http.client.HTTPResponse:
+    # It asks a socket for `makefile` alone, which ours has; its stub wants a whole socket.
     return http.client.HTTPResponse(_PatientSocket(source, patience), **facts)  # type: ignore[arg-type]
 
 
