@@ -75,7 +75,7 @@ def _run(campaign: Campaign, folder: Path, choices: argparse.Namespace) -> dict[
     is_whole = choices.sample is None
     cases = campaign.cases if is_whole else campaign.sample(choices.sample, choices.seed)
     found = campaign.run(cases, workers=choices.workers, progress=_progress("states"))
-    refusals = campaign.fault_cases()
+    refusals = campaign.fault_cases(every=choices.every_refusal)
     if not is_whole:
         refusals = random.Random(choices.seed).sample(  # noqa: S311 - nothing secret
             refusals, min(len(refusals), choices.sample // 4)
@@ -188,6 +188,11 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--sample", type=int, metavar="N", help="check N states only, no mutants")
     parser.add_argument(
         "--starts", type=int, default=100, metavar="N", help="start the real processes on N states"
+    )
+    parser.add_argument(
+        "--every-refusal",
+        action="store_true",
+        help="refuse every call of every scenario; else of some, and every twelfth of the others",
     )
     parser.add_argument("--mutants", action="store_true", help="mutants too, with --sample")
     parser.add_argument("--seed", type=int, default=1, help="which states, where not all are")

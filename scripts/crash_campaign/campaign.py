@@ -141,17 +141,20 @@ class Campaign:
         scenario = self.recordings[case.scenario].scenario
         return check_fault(case, scenario, self.folder / "base" / case.scenario, root, self.world)
 
-    def fault_cases(self) -> list[FaultCase]:
-        """Return every fault at every call of the scenarios REFUSED_EVERYWHERE, some of others."""
+    def fault_cases(self, *, every: bool = False) -> list[FaultCase]:
+        """Return each fault at each call of the scenarios REFUSED_EVERYWHERE, and some of others.
+
+        *every* one of the others as well: that takes some minutes more.
+        """
         root = self.folder / "counted"
         counted = {
             name: count_calls(its.scenario, self.folder / "base" / name, root, self.world)
             for name, its in self.recordings.items()
         }
-        every = list(fault_cases(counted))
-        whole = [case for case in every if case.scenario in REFUSED_EVERYWHERE]
-        others = [case for case in every if case.scenario not in REFUSED_EVERYWHERE]
-        return whole + others[::_ONE_OF]
+        cases = list(fault_cases(counted))
+        whole = [case for case in cases if case.scenario in REFUSED_EVERYWHERE]
+        others = [case for case in cases if case.scenario not in REFUSED_EVERYWHERE]
+        return whole + others[:: 1 if every else _ONE_OF]
 
     def run_faults(
         self, cases: Sequence[FaultCase], *, workers: int, progress: Progress

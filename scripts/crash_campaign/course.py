@@ -11,7 +11,7 @@ from crash_campaign.world import World
 from taktgate.contracts.twins import StagingPhase
 from taktgate.inspection.agent.phases import Phase
 from taktgate.staging.slots.slots import slot_name
-from taktgate.staging.states import AT_WORK
+from taktgate.staging.states import ANNOUNCED
 
 MISSING: Final = "7.7.7"
 """A version that the registry does not have."""
@@ -39,6 +39,7 @@ class Scenario:
         is_pressed: An operator's hold is put and lifted at each transition of the agent, so that
             the power can go in all of them.
         staging: Changes to the station's settings.
+        is_cramped: Begun with settings that leave no room; a start brings `staging`.
         is_early: Prepared before the registry's keys are rotated.
     """
 
@@ -50,6 +51,7 @@ class Scenario:
     is_forgotten: bool = False
     is_pressed: bool = False
     staging: Mapping[str, object] = field(default_factory=dict)
+    is_cramped: bool = False
     is_early: bool = False
 
     def lay_out(self, root: Path, world: World) -> None:
@@ -78,7 +80,7 @@ def has_ended(station: HereStation) -> bool:
         return False
     trusted = {ref.model.digest for ref in (good, activation.previous_good) if ref is not None}
     is_settled = activation.settled_order == wanted["order"]
-    return is_settled and record.phase not in AT_WORK and station.judge.live in trusted
+    return is_settled and record.phase in ANNOUNCED and station.judge.live in trusted
 
 
 def carry_out(station: HereStation, world: World, version: str, order: str) -> None:

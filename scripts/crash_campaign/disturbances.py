@@ -246,7 +246,7 @@ DISTURBANCES: Final = (
     Scenario(name="unfit", versions=("1.0.0",), act=_unfit),
     Scenario(name="barred_again", versions=("1.0.0",), prepare=_block, act=_barred_again),
     Scenario(name="barred_late", versions=("1.0.0",), act=_barred_while_tested),
-    Scenario(name="quota", versions=("1.0.0", "2.0.0"), act=_quota),
+    Scenario(name="quota", versions=("1.0.0", "2.0.0"), act=_quota, is_cramped=True),
     Scenario(
         name="pressed_for_room",
         versions=("1.0.0",),

@@ -249,6 +249,13 @@ class HereStation:
         """Let a person find a part defective that the model *digest* had passed."""
         self.activator.escape(1, "bright", digest)
 
+    def clear(self, digest: str) -> bool:
+        """Let the operator clear *digest*, which was sent back; who is told when that fails."""
+        refusal = self.activator.clear(digest)
+        if refusal is not None:
+            self.reported.add(refusal.reason)
+        return refusal is None
+
     def report(self) -> StagerReported:
         """Return what the stager says is."""
         return self.desk.report()

@@ -101,7 +101,7 @@ def _block(station: HereStation) -> None:
 def _blocked(start: Start, world: World) -> None:
     station = start()
     carry_out(station, world, BAD, "o9")
-    station.activator.clear(world.digest(BAD))
+    station.clear(world.digest(BAD))
     station.step_stager()
     assert station.settle(has_ended)
     carry_out(station, world, BAD, "o10")

@@ -120,7 +120,8 @@ class FaultyFileSystem:
 
     def sync_folder(self, path: Path) -> None:
         """Sync *path*."""
-        self._call(path.name, lambda: self._files.sync_folder(path))
+        name = f"{path.name} with {self._written}"  # whose name is to last
+        self._call(name, lambda: self._files.sync_folder(path))
 
     def _call(self, name: str, call: Callable[[], T], *, needs_room: bool = False) -> T:
         if needs_room:
