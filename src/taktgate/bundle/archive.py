@@ -11,7 +11,8 @@ import os
 import stat
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
@@ -19,6 +20,7 @@ from typing import BinaryIO, Final, TypeAlias
 from taktgate.bundle import layout
 from taktgate.bundle.errors import ArchiveError
 from taktgate.bundle.manifest import BUNDLE_LIMIT_BYTES, Manifest, digest_of
+from taktgate.bundle.read_ahead import read_ahead
 from taktgate.bundle.reading import open_plain
 from taktgate.bundle.signing import SigningKey
 
@@ -96,7 +98,8 @@ def unpack(
         if not folder.is_dir():
             (_make_folder if make_folder is None else make_folder)(folder)
         for info in members:
-            save(into / info.filename, _chunks(opened, info))
+            with closing(_chunks(opened, info)) as chunks:
+                save(into / info.filename, chunks)
 
 
 def _info(name: str) -> zipfile.ZipInfo:
@@ -232,7 +235,13 @@ def _write(path: Path, chunks: Iterable[bytes]) -> None:
         file.writelines(chunks)
 
 
-def _chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _chunks(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Generator[bytes]:
+    """Yield the content of a member; a small one is not worth a thread."""
+    chunks = _read(opened, info)
+    yield from chunks if info.file_size <= _CHUNK_BYTES else read_ahead(chunks)
+
+
+def _read(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
     try:
         with opened.open(info) as member:
             while chunk := member.read(_CHUNK_BYTES):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final, TypeAlias
 
 from taktgate.bundle.errors import ArchiveError, DigestMismatchError
 from taktgate.bundle.manifest import BundleFile, digest_of
+from taktgate.bundle.read_ahead import read_ahead
 
 Heed: TypeAlias = Callable[[int], None]
 """Is called after each piece of long work with its size in bytes; may wait, or raise to end it."""
@@ -82,14 +84,21 @@ def require_listed(path: Path, its: BundleFile, *, heed: Heed | None = None) -> 
     with open_plain(path) as file:
         _require_size(file, its)
         digest = hashlib.sha256()
-        for chunk in _chunks(file, its):
-            digest.update(chunk)
-            if heed is not None:
-                heed(len(chunk))
+        with closing(_chunks(file, its)) as chunks:
+            for chunk in chunks:
+                digest.update(chunk)
+                if heed is not None:
+                    heed(len(chunk))
     _require_digest(f"sha256:{digest.hexdigest()}", its)
 
 
-def _chunks(file: BinaryIO, its: BundleFile) -> Iterator[bytes]:
+def _chunks(file: BinaryIO, its: BundleFile) -> Generator[bytes]:
+    """Yield what the file holds; a small one is not worth a thread."""
+    chunks = _read(file, its)
+    yield from chunks if its.size_bytes <= _CHUNK_BYTES else read_ahead(chunks)
+
+
+def _read(file: BinaryIO, its: BundleFile) -> Iterator[bytes]:
     # The disk goes on while a chunk is hashed: without that it idles for half of the time.
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
     left = its.size_bytes
