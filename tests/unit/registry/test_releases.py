@@ -49,8 +49,9 @@ def test_a_step_is_in_the_table_or_refused(before: ReleaseState, after: ReleaseS
 
 
 def test_a_release_without_hil_needs_a_waiver() -> None:
-    with pytest.raises(TransitionError, match="HIL must be passed, or waived"):
-        promoted(facts(S.CI_PASSED), S.RELEASED)
+    for blank in ("", "   "):
+        with pytest.raises(TransitionError, match="HIL must be passed, or waived"):
+            promoted(facts(S.CI_PASSED), S.RELEASED, waiver=blank)
     waived = promoted(facts(S.CI_PASSED), S.RELEASED, waiver="J. Doe: no rig")
     assert (waived.hil, waived.note) == (HilStatus.WAIVED, "J. Doe: no rig")
 

@@ -44,7 +44,7 @@ def promoted(
         return _with(facts, state=to, hil=HilStatus.PASSED, hil_report=_hil(facts, report))
     if facts.state is S.HIL_PASSED:
         return _with(facts, state=to)
-    if not waiver:
+    if not waiver.strip():
         raise TransitionError(f"{_named(facts)}: HIL must be passed, or waived with a reason")
     return _with(facts, state=to, hil=HilStatus.WAIVED, note=waiver)
 
