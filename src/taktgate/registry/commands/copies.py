@@ -17,6 +17,8 @@ def serve(arguments: argparse.Namespace) -> Result:
 
     from taktgate.registry.delivery.serving import application
 
+    if not 0 <= arguments.port <= 65535:
+        raise ValueError(f"--port: must be 0 to 65535, got {arguments.port}")
     published(arguments.registry)
     web.run_app(
         application(arguments.registry),

@@ -52,6 +52,8 @@ def rotate_key(arguments: argparse.Namespace) -> Result:
 
 def renew_expiring(arguments: argparse.Namespace) -> Result:
     """Sign anew what expires soon; a role that is due without its keys makes it a failure."""
+    if arguments.within is not None and not 0 <= arguments.within <= 3650:
+        raise ValueError(f"--within: must be 0 to 3650, got {arguments.within:g}")
     files = publisher(arguments).files
     done = renew(files, arguments.roles, within_days=arguments.within)
     expires = {role: files.open(role).signed.expires for role in (*done.renewed, *done.missing)}
