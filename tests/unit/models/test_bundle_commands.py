@@ -55,6 +55,14 @@ def test_a_compiled_artifact_is_not_compiled_again(desk: Desk, said: Said) -> No
     assert "compiled already" in compiled(desk, said, Path(first["bundle"]))["message"]
 
 
+def test_a_version_that_no_bundle_may_have_is_refused_before_the_work(desk: Desk) -> None:
+    for version in ("../x", "2.0.0_ORT", ""):
+        words = ["--class", "cpu", "--version", version, "--key", str(desk.folder / "key.pem")]
+        with pytest.raises(SystemExit) as end:
+            desk.run("compile", desk.folder / "missing.bundle", *words)
+        assert end.value.code == 2
+
+
 def test_an_unsigned_source_is_not_compiled(desk: Desk, said: Said) -> None:
     bundle = desk.bundle(Tiny())
     (desk.folder / "key.pub.pem").write_bytes(type(desk.key).generate().public_pem())

@@ -102,6 +102,7 @@ def test_a_date_without_quotes_is_refused_by_what_it_is(desk: Desk, said: Said) 
         ("gold/defective/dark.png", 3, "is defective, and the model gives it"),
         ("test/ok/same.png", 40, "must not be a golden image too"),
         ("gold/ok/Big.png", 4, "must be named in small letters"),
+        ("gold/defective/40.png", 231, "defective/40.png: must not have the name of"),
     ],
 )
 def test_images_that_would_make_a_false_claim_are_refused(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 from taktgate.bundle.compatibility import CompatibilityMatrix, check
 from taktgate.bundle.errors import BundleError
+from taktgate.bundle.manifest import NAME_PATTERN
 from taktgate.bundle.signing import SigningKey, TrustedKeys
 from taktgate.registry.models.errors import ModelError
 
@@ -86,7 +88,7 @@ def _add_compile(own: Any) -> None:
     add = _add(own, "compile", words, example, _compile).add_argument
     add("bundle", type=Path, metavar="BUNDLE")
     add("--class", dest="device_class", required=True, metavar="C", help="a row of the matrix")
-    add("--version", metavar="V", help="of the artifact (default: the source's)")
+    add("--version", type=_version, metavar="V", help="of the artifact (default: the source's)")
     add("--level", choices=_LEVELS, default="extended", help='"all" is bound to the processor')
     add("--key", type=Path, required=True, metavar="PEM", help="the private signing key")
     add("--out", type=Path, default=Path(), metavar="DIR", help="default: the current folder")
@@ -273,6 +275,12 @@ def _runs(text: str) -> int:
     if not 1 <= runs <= 1_000_000:
         raise argparse.ArgumentTypeError("must be within 1..1000000")
     return runs
+
+
+def _version(text: str) -> str:
+    if not re.fullmatch(NAME_PATTERN, text):
+        raise argparse.ArgumentTypeError("must be small letters, digits, . and -, at most 64")
+    return text
 
 
 def _print(what: dict[str, Any] | str) -> None:

@@ -87,6 +87,18 @@ def require_apart(golden: Sequence[Labelled], test: Sequence[Labelled]) -> None:
             raise ImagesError(f"{each.path}: must not be a golden image too, is {same}")
 
 
+def require_own_names(golden: Sequence[Labelled]) -> None:
+    """Refuse golden images that have one file name: a bundle keeps them all in one folder.
+
+    Raises:
+        ImagesError: Two files have the same name.
+    """
+    known: dict[str, Path] = {}
+    for each in golden:
+        if (same := known.setdefault(each.path.name, each.path)) is not each.path:
+            raise ImagesError(f"{each.path}: must not have the name of {same}: rename one")
+
+
 def _sorted_by_folder(folder: Path) -> tuple[Labelled, ...]:
     return tuple(
         Labelled(path=path, label=label)

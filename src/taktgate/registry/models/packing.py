@@ -86,6 +86,7 @@ def pack_model(order: PackOrder, say: Progress) -> Packed:
         width=its_input.shape[3], height=its_input.shape[2], **its.preprocessing.model_dump()
     )
     golden, test = images.find(order.golden), images.find(order.test)
+    images.require_own_names(golden)
     images.require_apart(golden, test)
     measured = Measured(
         model,
