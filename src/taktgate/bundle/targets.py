@@ -28,6 +28,8 @@ from taktgate.bundle.manifest import (
 
 CUSTOM_KEY: Final = "taktgate"
 SOURCES_ROLE: Final = "sources"
+ROLE_LIMIT_BYTES: Final = 5_000_000
+"""Of a targets role's metadata: so much a station reads, some 8,000 bundles of a class."""
 _CLASS_ROLE: Final = "class."
 
 

@@ -9,6 +9,7 @@ RegistryError
 ├── BusyError            another command is at work on the registry
 ├── NoSuchBundleError    the registry has no such bundle
 ├── NoSuchRoleError      the registry has no such role, or the role no such key
+├── RoleFullError        a role's metadata would be longer than stations read
 ├── DuplicateError       that name, version and class stand for another file already
 ├── TransitionError      the release state does not allow that step
 ├── ReportError          a report is not one that a release can rest on
@@ -56,6 +57,10 @@ class NoSuchBundleError(RegistryError):
 
 class NoSuchRoleError(RegistryError):
     """The registry has no such role, or the role no such key."""
+
+
+class RoleFullError(RegistryError):
+    """A role's metadata would be longer than stations read: they would take nothing of it."""
 
 
 class DuplicateError(RegistryError):

@@ -22,6 +22,7 @@ from taktgate.registry.errors import (
     NoSuchRoleError,
     RegistryExistsError,
     ReportError,
+    RoleFullError,
     SettingsFileError,
     TransitionError,
 )
@@ -30,6 +31,7 @@ from taktgate.registry.signed.publishing import Publisher, RootKeys
 from taktgate.registry.signed.reports import Report
 from taktgate.registry.signed.rotation import renew, rotate
 from taktgate.registry.signed.settings import DaysValid, RegistrySettings
+from taktgate.staging.registry.limits import RegistryLimits
 
 S = ReleaseState
 ROLES = ("root", "targets", "sources", "class.cpu", "snapshot", "timestamp")
@@ -142,6 +144,17 @@ class TestAdd:
         take_away(shop, name)
         with pytest.raises(KeyMissingError, match=name):
             shop.add("1.1.0")
+        assert content_of(shop.folder) == before
+
+    def test_metadata_longer_than_stations_read_is_not_written(self, shop: Shop) -> None:
+        shop.add("1.0.0")
+        before, files = content_of(shop.folder), shop.publisher.files
+        with (
+            pytest.raises(RoleFullError, match=r"class\.cpu"),
+            files.change(),
+            files.edit_targets("class.cpu") as targets,
+        ):
+            targets.unrecognized_fields["padding"] = "x" * RegistryLimits().bytes_of("class.cpu")
         assert content_of(shop.folder) == before
 
     def test_serials_rise_for_each_model(self, shop: Shop) -> None:

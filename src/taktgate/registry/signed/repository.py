@@ -29,6 +29,7 @@ from tuf.api.metadata import (
 )
 from tuf.repository import Repository
 
+from taktgate.bundle.targets import ROLE_LIMIT_BYTES
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import discard, publish, write_through
 from taktgate.registry.errors import (
@@ -37,6 +38,7 @@ from taktgate.registry.errors import (
     NoRegistryError,
     NoSuchRoleError,
     RegistryError,
+    RoleFullError,
 )
 from taktgate.registry.signed.keys import KeyRing, name_of
 from taktgate.registry.signed.settings import RegistrySettings
@@ -140,6 +142,7 @@ class RegistryFiles(Repository):
 
         Raises:
             KeyMissingError: fewer keys are at hand than the role's threshold.
+            RoleFullError: stations would not read so much.
             OSError: the folder cannot be written.
         """
         previous = self.root() if role == Root.type and md.signed.version else None
@@ -325,9 +328,14 @@ class RegistryFiles(Repository):
             raise RegistryError(f"{file}: damaged: {error}") from error
 
     def _write(self, role: str, md: Metadata[Any]) -> None:
-        version = md.signed.version
+        version, content = md.signed.version, md.to_bytes()
+        if isinstance(md.signed, Targets) and len(content) > ROLE_LIMIT_BYTES:
+            raise RoleFullError(
+                f"role {role}: its metadata would have {len(content)} bytes, "
+                f"stations read at most {ROLE_LIMIT_BYTES}"
+            )
         self._make_folder(self.path / METADATA)
-        publish(self.path_of(role, version), md.to_bytes(), mode=0o644, files=self._files)
+        publish(self.path_of(role, version), content, mode=0o644, files=self._files)
         self.version(role)
         assert self._versions is not None
         self._versions[role] = version

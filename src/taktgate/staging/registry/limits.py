@@ -6,6 +6,8 @@ from typing import Final
 from tuf.api.metadata import Root, Snapshot, Timestamp
 from tuf.ngclient import UpdaterConfig
 
+from taktgate.bundle.targets import ROLE_LIMIT_BYTES
+
 MOST_VERSION: Final = (1 << 31) - 1
 """One version a second for 68 years. Signed metadata above it would also make a report that the hub
 refuses: integers in a twin end at 2^52."""
@@ -21,8 +23,7 @@ class RegistryLimits:
     """One entry and its signatures."""
     snapshot_bytes: int = 1 << 20
     """100 bytes for each of 10,000 roles."""
-    targets_bytes: int = 5_000_000
-    """1 kB of facts for each of 5,000 bundles of a class."""
+    targets_bytes: int = ROLE_LIMIT_BYTES
     request_s: float = 30.0
     """For one file of metadata."""
     refresh_s: float = 120.0
