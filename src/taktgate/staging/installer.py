@@ -8,6 +8,7 @@ announce. No step touches a slot in use, so the power may go at any moment.
 from collections.abc import Callable
 from pathlib import Path
 
+from taktgate.bundle.compatibility import check_facts
 from taktgate.bundle.reading import Heed
 from taktgate.bundle.verification import VerifiedBundle
 from taktgate.contracts import CONTRACT_VERSION
@@ -27,7 +28,6 @@ from taktgate.staging.registry.offers import (
     Registry,
     require_as_signed,
     require_permitted,
-    require_runtime,
 )
 from taktgate.staging.slots.quota import Quota, size_of
 from taktgate.staging.slots.slots import Shelved, Slots, slot_name
@@ -86,7 +86,7 @@ class Installer:
         device = self._slots.device()
         offer = self._offer(request)
         require_permitted(offer, waived_hil=self._waived_hil)
-        require_runtime(offer.facts, ort=device.runtime_version)
+        check_facts(offer.facts, device)
         require_not_barred(self._activation.read(), offer.facts.digest, request)
         self._hold_point.require_free()
         bundle = self._found(offer, check) or self._fetched(offer, request, check)

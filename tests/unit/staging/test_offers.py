@@ -7,22 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taktgate.bundle.archive import unpack
-from taktgate.bundle.errors import FactsError, IncompatibleError
+from taktgate.bundle.errors import FactsError
 from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.signing import SigningKey
 from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState
-from taktgate.staging.errors import GateError, NotPermittedError
+from taktgate.staging.errors import NotPermittedError
 from taktgate.staging.registry.offers import (
     Offer,
     require_about,
     require_as_signed,
     require_permitted,
-    require_runtime,
 )
 from taktgate.standin.hostile_registry.repository import facts_of
 from taktgate.standin.staging import tiny_bundle
 
-RUNTIMES = st.sampled_from([None, "", "1.24.1", "1.24.10", "1.23.0"])
 DIGEST = "sha256:" + "ab" * 32
 
 
@@ -48,26 +46,6 @@ def test_only_a_released_bundle_with_hil_or_an_accepted_waiver_is_permitted(
         assert rule == state.value
     else:
         assert rule == (None if hil in accepted else "hil")
-
-
-@given(
-    ort=st.one_of(st.none(), st.text(max_size=8)), here=st.one_of(st.none(), st.text(max_size=8))
-)
-def test_compiled_bundle_fits_one_runtime_only(ort: str | None, here: str | None) -> None:
-    facts = facts_of("1.0.0", "cpu", ort=ort)
-    if ort is None or ort == here:
-        require_runtime(facts, ort=here)
-    else:
-        with pytest.raises((IncompatibleError, GateError)):
-            require_runtime(facts, ort=here)
-
-
-def test_unknown_runtime_is_waited_for_and_another_one_refuses() -> None:
-    facts = facts_of("1.0.0", "cpu", ort="1.24.1")
-    with pytest.raises(GateError, match=r"1\.24\.1"):
-        require_runtime(facts, ort=None)
-    with pytest.raises(IncompatibleError, match=r"must be 1\.23\.0"):
-        require_runtime(facts, ort="1.23.0")
 
 
 def test_facts_must_speak_of_their_target() -> None:

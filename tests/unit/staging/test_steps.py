@@ -37,10 +37,13 @@ def signs(registry: MemoryRegistry, **changes: Any) -> None:
     registry.facts[PATH] = registry.facts[PATH].model_copy(update=changes)
 
 
-def test_what_was_compiled_for_another_runtime_is_refused_before_it_is_fetched(
-    rig: StagerRig, registry: MemoryRegistry
+@pytest.mark.parametrize(
+    "change", [{"ort": "0.0.1"}, {"opset": 99}, {"ir_version": 99}, {"device_class": "jetson"}]
+)
+def test_what_this_device_cannot_run_is_refused_before_it_is_fetched(
+    rig: StagerRig, registry: MemoryRegistry, change: dict[str, Any]
 ) -> None:
-    signs(registry, ort="0.0.1")
+    signs(registry, **change)
     rig.order("1.0.0")
     rig.work()
     assert (reason(rig), registry.downloads) == ("INCOMPATIBLE", [])

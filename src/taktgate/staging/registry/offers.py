@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from taktgate.bundle.errors import DeviceUnknownError, FactsError, IncompatibleError
+from taktgate.bundle.errors import FactsError
 from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.targets import BundleFacts, HilStatus, ReleaseState, bundle_path
 from taktgate.contracts.twins import RegistryTrust
-from taktgate.staging.errors import GateError, NotPermittedError
+from taktgate.staging.errors import NotPermittedError
 from taktgate.staging.states import Request
 
 _OF_THE_BUNDLE: Final = (
@@ -102,27 +102,6 @@ def require_about(facts: BundleFacts, path: str) -> None:
     said = bundle_path(facts.name, facts.version, facts.device_class)
     if said != path:
         raise FactsError("name, version, device_class", f"must be those of {path}, got {said}")
-
-
-def require_runtime(facts: BundleFacts, *, ort: str | None) -> None:
-    """Accept a bundle with *facts* for a station whose inference runs ONNX Runtime *ort*.
-
-    A portable bundle runs with any that its manifest fits; a compiled one with a single version.
-
-    Raises:
-        IncompatibleError: it was compiled for another version.
-        GateError: it was compiled, and nobody knows yet what runs here; None says so.
-    """
-    if facts.ort is None:
-        return
-    if ort is None:
-        raise GateError(
-            DeviceUnknownError(f"inference has not said which ONNX Runtime it has; {facts.ort}?")
-        )
-    if facts.ort != ort:
-        raise IncompatibleError(
-            "artifact.compilation.ort", f"must be {ort}, which runs here; got {facts.ort}"
-        )
 
 
 def require_as_signed(facts: BundleFacts, manifest: Manifest, digest: str) -> None:
