@@ -1,26 +1,35 @@
 """The registry on a stick and on the shop floor, read by a station's real client."""
 
+import shutil
 import signal
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from tests.integration.registry_station import Station
-from tests.registry_client import NAME
+from tests.registry_client import NAME, ReferenceClient
 from tests.unit.registry.conftest import Shop
 from tuf.api.metadata import Metadata, Timestamp
 
 from taktgate.bundle.targets import ReleaseState
 from taktgate.registry.delivery.copies import FolderCopy, require_readable
 from taktgate.registry.delivery.export import Selection, export
-from taktgate.registry.delivery.published import published
-from taktgate.registry.errors import CopyError, ExpiryError, KeyMissingError, NoSuchBundleError
+from taktgate.registry.delivery.published import StaticFile, published
+from taktgate.registry.delivery.sending import deliver
+from taktgate.registry.errors import (
+    CopyError,
+    ExpiryError,
+    ForeignError,
+    KeyMissingError,
+    NoSuchBundleError,
+)
+from taktgate.registry.signed.rotation import rotate
 from taktgate.staging.errors import NotFoundError, StagingError
 
 ALL = Selection()
@@ -105,9 +114,56 @@ class TestStick:
         export(shop.publisher.files, stick, selection=ALL)
         assert bundle.read_bytes() == whole
 
+    def test_what_no_station_would_take_is_no_export(self, shop: Shop, stick: Path) -> None:
+        now = shop.publisher.files.clock
+        shop.publisher.files.clock = lambda: now() - timedelta(days=8)
+        shop.publisher.revoke(NAME, "2.0.0", "cpu", note="an old state")
+        with pytest.raises(ExpiryError, match="renew it first"):
+            export(shop.publisher.files, stick, selection=ALL)
+
+    def test_an_older_state_is_not_brought_over_a_newer(
+        self, shop: Shop, stick: Path, tmp_path: Path
+    ) -> None:
+        older = Path(shutil.copytree(shop.folder, tmp_path / "older"))
+        shop.publisher.revoke(NAME, "1.0.0", "cpu", note="misses pores")
+        deliver(published(shop.folder), FolderCopy(stick))
+        with pytest.raises(ForeignError, match="this registry is at"):
+            deliver(published(older), FolderCopy(stick))
+
+    @pytest.mark.parametrize("role", ["timestamp", "targets"])
+    def test_pulled_out_at_any_file_it_shows_the_old_state_or_the_new(
+        self, shop: Shop, stick: Path, tmp_path: Path, role: str
+    ) -> None:
+        deliver(published(shop.folder), FolderCopy(stick))
+        rotate(shop.publisher.files, role)
+        shop.publisher.revoke(NAME, "1.0.0", "cpu", note="misses pores")
+        copy, seen = FolderCopy(stick), []
+        for number in range(100):
+            with suppress(_PulledOutError):
+                deliver(published(shop.folder), copy, on_file=_pulled_out_after(1))
+            seen.append(ReferenceClient(stick, tmp_path / f"trust-{number}").state_of("1.0.0"))
+            if seen[-1] is ReleaseState.REVOKED:
+                break
+        assert set(seen) == {ReleaseState.RELEASED, ReleaseState.REVOKED}
+
     def test_a_stick_that_is_not_mounted_is_not_invented(self, tmp_path: Path) -> None:
         with pytest.raises(CopyError, match="mounted"):
             FolderCopy(tmp_path / "no-stick").inventory()
+
+
+class _PulledOutError(Exception):
+    """The stick is gone."""
+
+
+def _pulled_out_after(files: int) -> Callable[[StaticFile], None]:
+    """Return what ends a delivery before it writes more than so many *files*."""
+    left = iter(range(files))
+
+    def on_file(_: StaticFile) -> None:
+        if next(left, None) is None:
+            raise _PulledOutError
+
+    return on_file
 
 
 @contextmanager

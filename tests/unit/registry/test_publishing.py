@@ -2,11 +2,12 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from tests.registry_client import NAME
+from tests.registry_client import NAME, UnsyncedFileSystem
 from tests.unit.registry.conftest import Shop
 from tuf.api.metadata import Metadata, Root
 
@@ -145,6 +146,18 @@ class TestAdd:
         with pytest.raises(KeyMissingError, match=name):
             shop.add("1.1.0")
         assert content_of(shop.folder) == before
+
+    def test_a_second_command_waits_for_the_first(self, shop: Shop) -> None:
+        shop.add("1.0.0")
+        before = content_of(shop.folder)
+        second = Publisher(shop.folder, keys=shop.keys, files=UnsyncedFileSystem())
+        with ThreadPoolExecutor(1) as pool:
+            with shop.publisher.files.held():
+                done = pool.submit(second.promote, NAME, "1.0.0", "cpu", S.CI_PASSED)
+                with pytest.raises(TimeoutError):
+                    done.result(timeout=0.5)
+                assert content_of(shop.folder) == before
+            assert done.result().state is S.CI_PASSED
 
     def test_metadata_longer_than_stations_read_is_not_written(self, shop: Shop) -> None:
         shop.add("1.0.0")
