@@ -8,23 +8,20 @@ into the same model as a service wants it that sends float32 within 0..1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from taktgate.bundle.protobuf import Field, fields
 
 FLOAT, UINT8 = 1, 2
 _GRAPH, _OPSETS = 7, 8
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 _FULL_SCALE: Final = "full_scale"
 _SCALED: Final = "image_at_full_scale"
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-
-
-class OnnxFileError(ValueError):
-    """The bytes are no ONNX model as this module needs it."""
+_VARINT, _BYTES = 0, 2
 
 
 def model(
@@ -104,87 +101,48 @@ def with_float_input(file: bytes, shape: Sequence[int]) -> bytes:
     The one difference is a multiplication by 255 in front: scores are those of the same frame.
 
     Raises:
-        OnnxFileError: The bytes are no model, or the model has not exactly one input.
+        ProtobufError: The bytes are no model.
+        ValueError: The model has not exactly one input.
     """
-    return mapped(file, lambda each: _float_graph(each, shape) if each.number == _GRAPH else each)
+
+    def changed(each: Field) -> bytes | memoryview:
+        if each.number != _GRAPH:
+            return each.raw
+        return field(_GRAPH, _float_graph(each.content(), shape))
+
+    return mapped(file, changed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """One field as it stands in the file: its number, its bytes, and what it holds if bytes."""
-
-    number: int
-    raw: bytes
-    content: bytes | None
-
-    def holding(self, content: bytes) -> Field:
-        """Return the field with other *content*."""
-        return Field(number=self.number, raw=field(self.number, content), content=content)
-
-
-def _float_graph(graph: Field, shape: Sequence[int]) -> Field:
-    inputs = [each for each in fields(_content(graph)) if each.number == _INPUT]
+def _float_graph(graph: memoryview, shape: Sequence[int]) -> bytes:
+    inputs = [each.content() for each in fields(graph) if each.number == _INPUT]
     if len(inputs) != 1:
-        raise OnnxFileError(f"a model must have one input, got {len(inputs)}")
-    name = next(_content(each) for each in fields(_content(inputs[0])) if each.number == 1)
+        raise ValueError(f"a model must have one input, got {len(inputs)}")
+    name = next(bytes(each.content()) for each in fields(inputs[0]) if each.number == 1)
 
-    def changed(each: Field) -> Field:
+    def changed(each: Field) -> bytes | memoryview:
         if each.number == _INPUT:
-            return each.holding(value(name.decode(), FLOAT, shape))
+            return field(_INPUT, value(name.decode(), FLOAT, shape))
         if each.number == _NODE:
-            return each.holding(mapped(_content(each), lambda inner: _rewired(inner, name)))
-        return each
+            return field(_NODE, mapped(each.content(), lambda inner: _rewired(inner, name)))
+        return each.raw
 
     scale = node("Mul", [name.decode(), _FULL_SCALE], [_SCALED])
     factor = tensor(_FULL_SCALE, np.full((1,), 255.0, np.float32))
-    rest = mapped(_content(graph), changed)
-    return graph.holding(field(_NODE, scale) + rest + field(_INITIALIZER, factor))
+    return field(_NODE, scale) + mapped(graph, changed) + field(_INITIALIZER, factor)
 
 
-def _rewired(each: Field, name: bytes) -> Field:
-    is_use = each.number == 1 and each.content == name
-    return each.holding(_SCALED.encode()) if is_use else each
+def _rewired(each: Field, name: bytes) -> bytes | memoryview:
+    is_use = bytes(each.raw) == field(1, name)
+    return field(1, _SCALED.encode()) if is_use else each.raw
 
 
-def mapped(message: bytes, change: Callable[[Field], Field]) -> bytes:
-    """Return *message* with each field as *change* makes it; what it leaves keeps its very bytes.
-
-    Raises:
-        OnnxFileError: The bytes are no message.
-    """
-    return b"".join(change(each).raw for each in fields(message))
-
-
-def _content(each: Field) -> bytes:
-    if each.content is None:
-        raise OnnxFileError(f"field {each.number} must hold bytes")
-    return each.content
-
-
-def fields(message: bytes) -> Iterator[Field]:
-    """Yield the fields of *message*.
+def mapped(message: bytes | memoryview, change: Callable[[Field], bytes | memoryview]) -> bytes:
+    """Return *message* with the bytes that *change* gives for each of its fields.
 
     Raises:
-        OnnxFileError: It ends within one, or has a wire type that ONNX does not use.
+        ProtobufError: The bytes are no message.
     """
-    at = 0
-    while at < len(message):
-        start = at
-        key, at = _read_varint(message, at)
-        content = None
-        if key & 7 == _BYTES:
-            size, at = _read_varint(message, at)
-            content = message[at : at + size]
-            at += size
-        elif key & 7 == _VARINT:
-            _, at = _read_varint(message, at)
-        elif key & 7 in (_FIXED32, _FIXED64):
-            at += 4 if key & 7 == _FIXED32 else 8
-        else:
-            raise OnnxFileError(f"unknown wire type {key & 7}")
-        if at > len(message):
-            raise OnnxFileError("the file is cut off")
-        yield Field(number=key >> 3, raw=message[start:at], content=content)
+    return b"".join(change(each) for each in fields(message))
 
 
 def _varint(content: int) -> bytes:
@@ -194,14 +152,3 @@ def _varint(content: int) -> bytes:
         content >>= 7
     out.append(content)
     return bytes(out)
-
-
-def _read_varint(message: bytes, at: int) -> tuple[int, int]:
-    content = shift = 0
-    while at < len(message) and shift < 64:
-        byte = message[at]
-        content |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return content, at
-    raise OnnxFileError("the file is cut off")

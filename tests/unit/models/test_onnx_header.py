@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taktgate.registry.models.errors import OnnxFileError
-from taktgate.registry.models.onnx_header import Tensor, fields, read_header
+from taktgate.registry.models.onnx_header import Tensor, read_header
 from taktgate.standin import onnx_file as onnx
 
 SAMPLE = Path(__file__).parents[3] / "src/taktgate/standin/samples/weld-seam/weld-seam-1.1.0.bundle"
@@ -75,12 +75,3 @@ def test_damage_is_read_or_refused_and_nothing_else(data: st.DataObject) -> None
     except OnnxFileError:
         return
     assert header.opset >= 0
-
-
-@given(content=st.binary(max_size=300))
-def test_any_other_bytes_are_refused_or_walked_to_their_end(content: bytes) -> None:
-    try:
-        sizes = [len(v) if isinstance(v, memoryview) else 1 for _, v in fields(memoryview(content))]
-    except OnnxFileError:
-        return
-    assert sum(sizes) <= len(content)

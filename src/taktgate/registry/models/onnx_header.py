@@ -1,23 +1,21 @@
 """What an ONNX file says of itself, without the onnx package: a bounded walk over its messages.
 
-Field numbers are those of onnx.proto3. Only the levels that matter are looked into, a message of a
-file is a view into it, and weights are never copied. What two readers might read differently (a
+Field numbers are those of onnx.proto3. Only the levels that matter are looked into, and weights are
+never copied. What two readers might read differently (a
 graph that comes twice) and what lies outside the file (external data) is refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
 from taktgate.bundle.manifest import BUNDLE_LIMIT_BYTES, Precision
+from taktgate.bundle.protobuf import Field, ProtobufError, fields
 from taktgate.registry.models.errors import OnnxFileError
 
-FIELDS_LIMIT: Final = 2_000_000
-"""Of one message; a large network has some ten thousand nodes and weights."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH, _OPSET = 1, 2, 3, 7, 8
 _NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12
 _OP_TYPE = 4
@@ -25,8 +23,6 @@ _DATA_TYPE, _TENSOR_NAME, _EXTERNAL_DATA, _DATA_LOCATION = 2, 8, 13, 14
 _ELEMENTS: Final[Mapping[int, str]] = {1: "float32", 2: "uint8", 3: "int8", 7: "int64", 10: "fp16"}
 _INTEGER_OPERATORS: Final = ("QLinear", "QuantizeLinear", "DequantizeLinear", "ConvInteger")
 _TEXT_LIMIT: Final = 500
-
-Value: TypeAlias = "int | memoryview"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,23 +81,30 @@ def read_header(file: bytes) -> Header:
     """
     if len(file) > BUNDLE_LIMIT_BYTES:
         raise OnnxFileError(f"a model must be at most {BUNDLE_LIMIT_BYTES} bytes, got {len(file)}")
-    found: dict[int, Value] = {}
+    try:
+        return _read_model(file)
+    except ProtobufError as error:
+        raise OnnxFileError(f"the file must be an ONNX model: {error}") from error
+
+
+def _read_model(file: bytes) -> Header:
+    found: dict[int, Field] = {}
     opsets: dict[str, int] = {}
-    for number, value in fields(memoryview(file)):
-        if number == _OPSET:
-            domain, version = _opset(_message(value))
+    for field in fields(file):
+        if field.number == _OPSET:
+            domain, version = _opset(field.content())
             if opsets.setdefault(domain, version) != version:
                 raise OnnxFileError(f"the opset of domain {domain!r} must be said once")
-        elif number in (_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH):
-            if number in found:
-                raise OnnxFileError(f"field {number} of the model must come once")
-            found[number] = value
+        elif field.number in (_IR_VERSION, _PRODUCER, _PRODUCER_VERSION, _GRAPH):
+            if field.number in found:
+                raise OnnxFileError(f"field {field.number} of the model must come once")
+            found[field.number] = field
     if _GRAPH not in found or "" not in opsets:
         raise OnnxFileError("the file must be an ONNX model: a graph and its opset are missing")
-    graph = _read_graph(_message(found[_GRAPH]))
+    graph = _read_graph(found[_GRAPH].content())
     producer = [_text(found[each]) for each in (_PRODUCER, _PRODUCER_VERSION) if each in found]
     return Header(
-        ir_version=_number(found.get(_IR_VERSION, 0)),
+        ir_version=found[_IR_VERSION].whole() if _IR_VERSION in found else 0,
         producer=" ".join(filter(None, producer)),
         opsets=opsets,
         inputs=tuple(its for its in graph.inputs if its.name not in graph.weight_names),
@@ -111,104 +114,60 @@ def read_header(file: bytes) -> Header:
     )
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, Value]]:
-    """Yield number and value of each field; a fixed-width number is yielded as its bytes.
-
-    Raises:
-        OnnxFileError: The message ends within a field, has more fields than FIELDS_LIMIT, or a wire
-            type that ONNX does not use.
-    """
-    at = count = 0
-    while at < len(message):
-        count += 1
-        key, at = _varint(message, at)
-        kind, number = key & 7, key >> 3
-        if number == 0 or count > FIELDS_LIMIT:
-            raise OnnxFileError("the file must be an ONNX model: a message is damaged")
-        if kind == _VARINT:
-            value, at = _varint(message, at)
-            yield number, value
-            continue
-        size, at = _size(message, at, kind)
-        if at + size > len(message):
-            raise OnnxFileError("the file must be an ONNX model: it is cut off")
-        yield number, message[at : at + size]
-        at += size
-
-
-def _size(message: memoryview, at: int, kind: int) -> tuple[int, int]:
-    if kind == _BYTES:
-        return _varint(message, at)
-    if kind in (_FIXED32, _FIXED64):
-        return (4 if kind == _FIXED32 else 8), at
-    raise OnnxFileError(f"the file must be an ONNX model: unknown wire type {kind}")
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while at < len(message) and shift < 70:
-        byte = message[at]
-        value |= (byte & 0x7F) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 0x80:
-            return value, at
-    raise OnnxFileError("the file must be an ONNX model: a number is cut off or too long")
-
-
 def _read_graph(message: memoryview) -> _Graph:
     graph = _Graph(Counter(), Counter(), set(), [], [])
-    for number, value in fields(message):
-        if number == _NODE:
+    for field in fields(message):
+        if field.number == _NODE:
             graph.operators.update(
-                _text(inner) for at, inner in fields(_message(value)) if at == _OP_TYPE
+                _text(inner) for inner in fields(field.content()) if inner.number == _OP_TYPE
             )
-        elif number == _INITIALIZER:
-            _add_weight(graph, _message(value))
-        elif number in (_INPUT, _OUTPUT):
-            (graph.inputs if number == _INPUT else graph.outputs).append(_tensor(_message(value)))
+        elif field.number == _INITIALIZER:
+            _add_weight(graph, field.content())
+        elif field.number == _INPUT:
+            graph.inputs.append(_tensor(field.content()))
+        elif field.number == _OUTPUT:
+            graph.outputs.append(_tensor(field.content()))
     return graph
 
 
 def _add_weight(graph: _Graph, message: memoryview) -> None:
-    for number, value in fields(message):
-        if number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value != 0):
+    for field in fields(message):
+        if field.number == _EXTERNAL_DATA or (field.number == _DATA_LOCATION and field.value != 0):
             raise OnnxFileError(
                 "a model must be one file: it keeps weights outside (external data)"
             )
-        if number == _DATA_TYPE:
-            graph.weights[_number(value)] += 1
-        elif number == _TENSOR_NAME:
-            graph.weight_names.add(_text(value))
+        if field.number == _DATA_TYPE:
+            graph.weights[field.whole()] += 1
+        elif field.number == _TENSOR_NAME:
+            graph.weight_names.add(_text(field))
 
 
 def _tensor(message: memoryview) -> Tensor:
     name, element, shape = "", 0, []
-    for number, value in fields(message):
-        if number == 1:
-            name = _text(value)
-        elif number == 2:
-            kind = b"".join(
-                bytes(_message(inner)) for at, inner in fields(_message(value)) if at == 1
-            )
-            for at, inner in fields(memoryview(kind)):
-                if at == 1:
-                    element = _number(inner)
-                elif at == 2:
-                    shape = [_dimension(_message(dim)) for _, dim in fields(_message(inner))]
+    for field in fields(message):
+        if field.number == 1:
+            name = _text(field)
+        elif field.number == 2:
+            kinds = [its.content() for its in fields(field.content()) if its.number == 1]
+            for inner in fields(b"".join(kinds)):
+                if inner.number == 1:
+                    element = inner.whole()
+                elif inner.number == 2:
+                    shape = [_dimension(dim.content()) for dim in fields(inner.content())]
     return Tensor(name=name, element=_ELEMENTS.get(element, str(element)), shape=tuple(shape))
 
 
 def _dimension(message: memoryview) -> int:
-    return next((_number(value) for at, value in fields(message) if at == 1), 0)
+    return next((field.whole() for field in fields(message) if field.number == 1), 0)
 
 
 def _opset(message: memoryview) -> tuple[str, int]:
     domain, version = "", 0
-    for number, value in fields(message):
-        if number == 1:
-            domain = _text(value)
-        elif number == 2:
-            version = _number(value)
+    for field in fields(message):
+        if field.number == 1:
+            domain = _text(field)
+        elif field.number == 2:
+            version = field.whole()
     return ("" if domain == "ai.onnx" else domain), version
 
 
@@ -219,20 +178,8 @@ def _precision(graph: _Graph) -> Precision:
     return "fp16" if half > single else "fp32"
 
 
-def _message(value: Value) -> memoryview:
-    if isinstance(value, int):
-        raise OnnxFileError("the file must be an ONNX model: a number where a message must be")
-    return value
-
-
-def _number(value: Value) -> int:
-    if not isinstance(value, int):
-        raise OnnxFileError("the file must be an ONNX model: a message where a number must be")
-    return value
-
-
-def _text(value: Value) -> str:
-    data = bytes(_message(value)[: _TEXT_LIMIT + 1])
+def _text(field: Field) -> str:
+    data = bytes(field.content()[: _TEXT_LIMIT + 1])
     if len(data) > _TEXT_LIMIT:
         raise OnnxFileError(f"a name in the model must be at most {_TEXT_LIMIT} bytes")
     return data.decode("utf-8", errors="replace")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final
 
+from taktgate.bundle.protobuf import Field
 from taktgate.standin.onnx_file import field, mapped, varint_field
 
 MODEL_GRAPH: Final = 7
@@ -30,16 +31,14 @@ def rewritten(message: bytes, number: int, change: Callable[[bytes], bytes]) -> 
     """Return *message* with what each field *number* holds as *change* makes it.
 
     Raises:
-        OnnxFileError: the bytes are no message.
+        ProtobufError: the bytes are no message.
     """
-    return mapped(
-        message,
-        lambda each: (
-            each
-            if each.number != number or each.content is None
-            else each.holding(change(each.content))
-        ),
-    )
+
+    def changed(each: Field) -> bytes | memoryview:
+        is_meant = each.number == number and isinstance(each.value, memoryview)
+        return field(number, change(bytes(each.content()))) if is_meant else each.raw
+
+    return mapped(message, changed)
 
 
 def graph_attribute(name: str, graph: bytes) -> bytes:
