@@ -30,6 +30,7 @@ from benches.hub_bench.process import BenchProcess
 from benches.plc_bench import loop, losses, machine, plot, verdicts, writes
 from benches.plc_bench.figures import Figures, Line, figures, pooled
 from benches.plc_bench.network import Cable, laid_cable
+from benches.plc_bench.screen import add_extent, positive, print_lines, print_table
 from benches.plc_bench.station import Station
 
 from taktgate.standin.line.process import LineProcess
@@ -329,36 +330,22 @@ def _document(report: Report) -> dict[str, Any]:
 
 def _print(report: Report) -> None:
     ratios = report.facts.get("writes", {}).get("ratios", {})
+    shares = {case: f"{ratio['figure']:5.2f} x raw" for case, ratio in ratios.items()}
     for name, table in report.tables.items():
-        print(f"{name + ' (us)':28} {'n':>6} {'p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9}")
-        for each in table:
-            ratio = ratios[each.case]["figure"] if name == "writes" else None
-            print(
-                f"  {each.case:26} {each.samples:6} {each.p50_us:9.0f} {each.p99_us:9.0f}"
-                f" {each.p999_us:9.0f} {each.max_us:9.0f}"
-                + ("" if ratio is None else f"  {ratio:5.2f} x raw")
-            )
+        remarks = shares if name == "writes" else None
+        print_table(name, table, width=28, unit="us", remarks=remarks)
     for note in report.notes:
         print(note)
-    for line in report.lines:
-        print(f"{'kept  ' if line.kept else 'MISSED'} {line.promise}: {line.measured}")
+    print_lines(report.lines)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench plc", description="Measure the PLC link. Exit: 1 beyond a line."
     )
-    parser.add_argument("--rounds", type=_positive, help=f"of each case (default: {FULL.rounds})")
-    parser.add_argument("--losses", type=_positive, help=f"in all (default: {FULL.losses})")
-    parser.add_argument("--quick", action="store_true", help="a few samples of everything")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=PARTS,
-        default=PARTS,
-        metavar="PART",
-        help=f"of {', '.join(PARTS)}",
-    )
+    parser.add_argument("--rounds", type=positive, help=f"of each case (default: {FULL.rounds})")
+    parser.add_argument("--losses", type=positive, help=f"in all (default: {FULL.losses})")
+    add_extent(parser, PARTS)
     parser.add_argument(
         "--backend", choices=("pycomm3", "cached"), default="pycomm3", help="of the writer"
     )
@@ -366,13 +353,6 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw a picture")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 if __name__ == "__main__":

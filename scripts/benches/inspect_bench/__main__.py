@@ -27,6 +27,7 @@ from benches.inspect_bench.page import filled
 from benches.inspect_bench.report import FULL, QUICK, Bench, Effort, Report, Section
 from benches.plc_bench import machine, plot
 from benches.plc_bench.figures import Figures
+from benches.plc_bench.screen import add_extent, positive, print_lines, print_table
 
 MEASURES: Final[Mapping[str, Callable[[Bench], None]]] = {
     "overhead": overhead.measure_idle,
@@ -164,15 +165,10 @@ def _picture(report: Report) -> str:
 def _print(report: Report) -> None:
     for section in report.sections.values():
         for name, table in section.tables.items():
-            print(f"{name + ' (ms)':62} {'n':>6} {'p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9}")
-            for row in table:
-                times = (row.p50_us, row.p99_us, row.p999_us, row.max_us)
-                figures = " ".join(f"{each / 1000:9.3f}" for each in times)
-                print(f"  {row.case:60} {row.samples:6} {figures}")
+            print_table(name, table, width=62, unit="ms")
         for note in section.notes:
             print(note)
-        for line in section.lines:
-            print(f"{'kept  ' if line.kept else 'MISSED'} {line.promise}: {line.measured}")
+        print_lines(section.lines)
     if not report.is_realtime_granted:
         print("no real-time rights: everything ran at normal priority")
 
@@ -181,18 +177,10 @@ def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench inspect", description="Measure the inspection. Exit: 1 beyond a line."
     )
-    parser.add_argument("--quick", action="store_true", help="a few samples of everything")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=list(MEASURES),
-        default=list(MEASURES),
-        metavar="SECTION",
-        help=f"of {', '.join(MEASURES)}",
-    )
-    parser.add_argument("--parts", type=_positive, help="of the overhead, in one round")
-    parser.add_argument("--faults", type=_positive, help=f"of each kind (default: {FULL.faults})")
-    parser.add_argument("--swaps", type=_positive, help=f"in all (default: {FULL.swaps})")
+    add_extent(parser, list(MEASURES))
+    parser.add_argument("--parts", type=positive, help="of the overhead, in one round")
+    parser.add_argument("--faults", type=positive, help=f"of each kind (default: {FULL.faults})")
+    parser.add_argument("--swaps", type=positive, help=f"in all (default: {FULL.swaps})")
     parser.add_argument("--gpu-wheel", action="store_true", help="determinism: the GPU wheel too")
     parser.add_argument("--no-realtime", action="store_true", help="ask for no real-time rights")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -207,13 +195,6 @@ def _options() -> argparse.ArgumentParser:
         help="measure nothing: take the figures of an earlier --json",
     )
     return parser
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 if __name__ == "__main__":

@@ -15,4 +15,5 @@
 | `machine.py`   | priorities, cores, and how to keep the machine busy                          |
 | `figures.py`   | samples to figures, intervals and lines                                      |
 | `plot.py`      | figures to a picture                                                         |
+| `screen.py`    | figures and lines on a terminal, and the options that all benches have       |
 """

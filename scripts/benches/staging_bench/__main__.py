@@ -28,6 +28,7 @@ from benches.inspect_bench.report import FULL, Bench, Report, Section
 from benches.inspect_bench.station import StationError
 from benches.plc_bench import machine, plot
 from benches.plc_bench.figures import Figures, Line, figures
+from benches.plc_bench.screen import add_extent, print_lines, print_table
 from benches.staging_bench import beside, boot, limits, rate, resume
 from benches.staging_bench.outcome import BenchError
 
@@ -210,30 +211,15 @@ def _print(run: Run) -> None:
     for case, share in run.facts.get("share_of_disk", {}).items():
         print(f"{case:13} {share['figure']:8.0%} of the disk's rate of writing and syncing")
     for name, rows in run.tables.items():
-        print(f"{name + ' (ms)':30} {'n':>6} {'p50':>9} {'p99':>9} {'p99.9':>9} {'max':>9}")
-        for row in rows:
-            times = (row.p50_us, row.p99_us, row.p999_us, row.max_us)
-            print(
-                f"  {row.case:28} {row.samples:6} "
-                + " ".join(f"{each / 1000:9.3f}" for each in times)
-            )
-    for line in run.lines:
-        print(f"{'kept  ' if line.kept else 'MISSED'} {line.promise}: {line.measured}")
+        print_table(name, rows, width=30, unit="ms")
+    print_lines(run.lines)
 
 
 def _options() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/bench staging", description="Measure staging. Exit: 1 beyond a line."
     )
-    parser.add_argument("--quick", action="store_true", help="a few samples of everything")
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=list(MEASURES),
-        default=list(MEASURES),
-        metavar="SECTION",
-        help=f"of {', '.join(MEASURES)}",
-    )
+    add_extent(parser, list(MEASURES))
     parser.add_argument("--disk", type=Path, metavar="DIR", help="a folder of the disk to measure")
     parser.add_argument("--json", type=Path, metavar="FILE", help="figures and raw samples")
     parser.add_argument("--plot", type=Path, metavar="FILE.svg", help="draw the judge's times")
