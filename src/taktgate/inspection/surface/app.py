@@ -37,19 +37,14 @@ from taktgate.inspection.surface.holding import HoldEndpoint
 from taktgate.inspection.surface.infer import InferEndpoint, RawShape
 from taktgate.inspection.surface.limits import Limits
 from taktgate.inspection.surface.openapi import (
-    CLEAR_BODY,
-    CLEAR_RESPONSES,
-    ESCAPE_BODY,
-    ESCAPE_RESPONSES,
-    HOLD_BODY,
-    HOLD_RESPONSES,
+    CLEAR,
+    ESCAPE,
+    HOLD,
     INFER_BODY,
     INFER_RESPONSES,
     READY_RESPONSES,
-    RELEASE_BODY,
-    RELEASE_RESPONSES,
-    RELOAD_BODY,
-    RELOAD_RESPONSES,
+    RELEASE,
+    RELOAD,
 )
 from taktgate.inspection.surface.pixels import MAX_CORRELATION_ID, Layout, Media
 from taktgate.inspection.surface.reload import ReloadEndpoint
@@ -120,12 +115,7 @@ def _add_infer(app: FastAPI, services: Services) -> None:
 
 def _add_orders(app: FastAPI, services: Services) -> None:
     @app.post(
-        "/reload-model",
-        status_code=HTTPStatus.ACCEPTED,
-        responses=RELOAD_RESPONSES,
-        openapi_extra=RELOAD_BODY,
-        dependencies=[NEEDS_TOKEN],
-        summary="Order a model that lies verified in a slot; it goes through its trial",
+        "/reload-model", status_code=HTTPStatus.ACCEPTED, dependencies=[NEEDS_TOKEN], **RELOAD
     )
     async def reload_model(request: Request, response: Response) -> ReloadAnswer:
         answer = await _order(request, services, services.reload.reload)
@@ -133,43 +123,19 @@ def _add_orders(app: FastAPI, services: Services) -> None:
             response.status_code = HTTPStatus.OK
         return answer
 
-    @app.post(
-        "/report-escape",
-        responses=ESCAPE_RESPONSES,
-        openapi_extra=ESCAPE_BODY,
-        dependencies=[NEEDS_TOKEN],
-        summary="Report a part that had passed and is defective: its model may be sent back",
-    )
+    @app.post("/report-escape", dependencies=[NEEDS_TOKEN], **ESCAPE)
     async def report_escape(request: Request) -> EscapeAnswer:
         return await _order(request, services, services.escapes.report)
 
-    @app.post(
-        "/clear-model",
-        responses=CLEAR_RESPONSES,
-        openapi_extra=CLEAR_BODY,
-        dependencies=[NEEDS_TOKEN],
-        summary="Let a model that was sent back here be ordered again",
-    )
+    @app.post("/clear-model", dependencies=[NEEDS_TOKEN], **CLEAR)
     async def clear_model(request: Request) -> ClearAnswer:
         return await _order(request, services, services.clearing.clear)
 
-    @app.post(
-        "/hold",
-        responses=HOLD_RESPONSES,
-        openapi_extra=HOLD_BODY,
-        dependencies=[NEEDS_TOKEN],
-        summary="Say 'not now' to new models: none is fetched or announced",
-    )
+    @app.post("/hold", dependencies=[NEEDS_TOKEN], **HOLD)
     async def hold(request: Request) -> HoldAnswer:
         return await _order(request, services, services.holding.hold)
 
-    @app.post(
-        "/release-hold",
-        responses=RELEASE_RESPONSES,
-        openapi_extra=RELEASE_BODY,
-        dependencies=[NEEDS_TOKEN],
-        summary="Let new models come again",
-    )
+    @app.post("/release-hold", dependencies=[NEEDS_TOKEN], **RELEASE)
     async def release_hold(request: Request) -> HoldAnswer:
         return await _order(request, services, services.holding.release)
 

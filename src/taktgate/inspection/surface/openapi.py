@@ -1,6 +1,6 @@
 """The parts of the OpenAPI document that cannot be read from types: raw bodies, every status."""
 
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from pydantic import BaseModel
 
@@ -17,6 +17,15 @@ from taktgate.inspection.surface.documents import (
 from taktgate.inspection.surface.pixels import MAX_CORRELATION_ID, Media
 
 Responses = dict[int | str, dict[str, Any]]
+
+
+class Operation(TypedDict):
+    """What a route says of itself beside its path and its types, as FastAPI's arguments."""
+
+    summary: str
+    responses: Responses
+    openapi_extra: dict[str, Any]
+
 
 _RETRY: Final = {
     "Retry-After": {"schema": {"type": "string"}, "description": "Seconds", "required": True}
@@ -99,62 +108,95 @@ _ORDER_RESPONSES: Final[Responses] = {
     503: _UNAVAILABLE,
 }
 
-RELOAD_RESPONSES: Final[Responses] = {
-    **_ORDER_RESPONSES,
-    200: {"model": ReloadAnswer, "description": "It judges already and is confirmed"},
-    202: {"model": ReloadAnswer, "description": "Accepted: probe, shadow and trial follow"},
-    404: _problem("No slot holds it", "no slot holds such a bundle", ""),
-    409: _problem(
-        "It is blocked, does not verify here, or the name fits several",
-        "SIGNATURE: no trusted key signed the manifest",
-        "",
-    ),
-    422: _problem(
-        "A rule is broken",
-        "model_name: String should match pattern",
-        "model_name",
-    ),
-}
-
-ESCAPE_RESPONSES: Final[Responses] = {
-    **_ORDER_RESPONSES,
-    200: {"description": "It is held against the model that had passed the part"},
-    404: _problem(
-        "Nothing says which model it was",
-        "trigger_id: no record of this part is left: digest must name the model that passed it",
-        "trigger_id",
-    ),
-    409: _problem(
-        "The part did not pass, or its model judges here no more",
-        "trigger_id: the part did not pass: FAIL, NONE",
-        "trigger_id",
-    ),
-    422: _problem("A rule is broken", "defect_class: Field required", "defect_class"),
-}
-
-CLEAR_RESPONSES: Final[Responses] = {
-    **_ORDER_RESPONSES,
-    200: {"description": "It may be ordered again"},
-    404: _problem("Nobody has sent it back", "digest: it is not blocked here", "digest"),
-    422: _problem("A rule is broken", "digest: String should match pattern", "digest"),
-}
-
-HOLD_RESPONSES: Final[Responses] = {
-    **_ORDER_RESPONSES,
-    200: {"description": "New models are neither fetched nor announced from now on"},
-    422: _problem("A rule is broken", "reason: Field required", "reason"),
-}
-
-RELEASE_RESPONSES: Final[Responses] = {
-    **_ORDER_RESPONSES,
-    200: {"description": "New models may come again"},
-    404: _problem("There is no hold", "nobody holds new models back", ""),
-    422: _problem("A rule is broken", "why: Extra inputs are not permitted", "why"),
-}
-
 READY_RESPONSES: Final[Responses] = {
     503: {"model": Readiness, "description": "No part could be judged now; `checks` says why"}
 }
+
+
+def _order(
+    summary: str, body: type[BaseModel], *, example: dict[str, object], answers: Responses
+) -> Operation:
+    """Return what a route with a JSON *body* and a token says of itself."""
+    content = {Media.JSON.value: {"schema": body.model_json_schema(), "example": example}}
+    return Operation(
+        summary=summary,
+        responses={**_ORDER_RESPONSES, **answers},
+        openapi_extra={"requestBody": {"required": True, "content": content}},
+    )
+
+
+RELOAD: Final = _order(
+    "Order a model that lies verified in a slot; it goes through its trial",
+    ReloadRequest,
+    example={"model_name": "weld-seam-1.0.0"},
+    answers={
+        200: {"model": ReloadAnswer, "description": "It judges already and is confirmed"},
+        202: {"model": ReloadAnswer, "description": "Accepted: probe, shadow and trial follow"},
+        404: _problem("No slot holds it", "no slot holds such a bundle", ""),
+        409: _problem(
+            "It is blocked, does not verify here, or the name fits several",
+            "SIGNATURE: no trusted key signed the manifest",
+            "",
+        ),
+        422: _problem(
+            "A rule is broken",
+            "model_name: String should match pattern",
+            "model_name",
+        ),
+    },
+)
+
+ESCAPE: Final = _order(
+    "Report a part that had passed and is defective: its model may be sent back",
+    EscapeRequest,
+    example={"trigger_id": 4711, "defect_class": "porosity"},
+    answers={
+        200: {"description": "It is held against the model that had passed the part"},
+        404: _problem(
+            "Nothing says which model it was",
+            "trigger_id: no record of this part is left: digest must name the model that passed it",
+            "trigger_id",
+        ),
+        409: _problem(
+            "The part did not pass, or its model judges here no more",
+            "trigger_id: the part did not pass: FAIL, NONE",
+            "trigger_id",
+        ),
+        422: _problem("A rule is broken", "defect_class: Field required", "defect_class"),
+    },
+)
+
+CLEAR: Final = _order(
+    "Let a model that was sent back here be ordered again",
+    ClearRequest,
+    example={"digest": "sha256:" + "0" * 64},
+    answers={
+        200: {"description": "It may be ordered again"},
+        404: _problem("Nobody has sent it back", "digest: it is not blocked here", "digest"),
+        422: _problem("A rule is broken", "digest: String should match pattern", "digest"),
+    },
+)
+
+HOLD: Final = _order(
+    "Say 'not now' to new models: none is fetched or announced",
+    HoldRequest,
+    example={"reason": "changeover of the gripper"},
+    answers={
+        200: {"description": "New models are neither fetched nor announced from now on"},
+        422: _problem("A rule is broken", "reason: Field required", "reason"),
+    },
+)
+
+RELEASE: Final = _order(
+    "Let new models come again",
+    ReleaseRequest,
+    example={},
+    answers={
+        200: {"description": "New models may come again"},
+        404: _problem("There is no hold", "nobody holds new models back", ""),
+        422: _problem("A rule is broken", "why: Extra inputs are not permitted", "why"),
+    },
+)
 
 _TENSOR: Final = {
     "type": "object",
@@ -189,15 +231,3 @@ INFER_BODY: Final = {
         },
     }
 }
-
-
-def _json_body(kind: type[BaseModel], **example: object) -> dict[str, Any]:
-    content = {Media.JSON.value: {"schema": kind.model_json_schema(), "example": example}}
-    return {"requestBody": {"required": True, "content": content}}
-
-
-RELOAD_BODY: Final = _json_body(ReloadRequest, model_name="weld-seam-1.0.0")
-ESCAPE_BODY: Final = _json_body(EscapeRequest, trigger_id=4711, defect_class="porosity")
-HOLD_BODY: Final = _json_body(HoldRequest, reason="changeover of the gripper")
-RELEASE_BODY: Final = _json_body(ReleaseRequest)
-CLEAR_BODY: Final = _json_body(ClearRequest, digest="sha256:" + "0" * 64)
