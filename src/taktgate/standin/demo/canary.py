@@ -16,8 +16,6 @@ from typing import Any, Final
 import yaml
 from rich.console import Console
 
-from taktgate.contracts.codec import parse
-from taktgate.contracts.routes import INFERENCE
 from taktgate.contracts.twins import InspectionReported
 from taktgate.edge.settings import load_yaml
 from taktgate.rollout.plan import Rings
@@ -105,7 +103,7 @@ async def _roll_out(
         for station in world.stations.values():
             station.check()
         await _settle(world, exit_code)
-    reports = {name: reported(station) for name, station in world.stations.items()}
+    reports = {name: station.inspection() for name, station in world.stations.items()}
     return Ending(
         exit_code=exit_code,
         said=said,
@@ -204,16 +202,10 @@ async def _settle(world: World, exit_code: int) -> None:
         return
     deadline = asyncio.get_running_loop().time() + _SETTLE_S
     while asyncio.get_running_loop().time() < deadline:
-        report = reported(world.stations[CANARY])
+        report = world.stations[CANARY].inspection()
         if report.phase == "live" and report.order == FIRST_ORDER:
             return
         await asyncio.sleep(0.2)
-
-
-def reported(station: LocalStation) -> InspectionReported:
-    """Return what the station's inference module reports."""
-    twin = station.device.module_twin(INFERENCE)["reported"]
-    return parse(InspectionReported, twin["inspection"])
 
 
 def _objections(ending: Ending, line: SampleLine, version: str, *, bad: bool) -> list[str]:

@@ -1,21 +1,18 @@
 """`taktgate demo --model-fault`: a new model goes wrong on the line, and the station goes back."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from rich.console import Console
 
 from taktgate.contracts.activation import Rollback
-from taktgate.contracts.codec import parse
-from taktgate.contracts.routes import INFERENCE
 from taktgate.contracts.twins import InspectionReported
+from taktgate.standin.demo.belt import Belt
 from taktgate.standin.demo.deployments import APP_TAG, base_deployment
-from taktgate.standin.demo.line_run import watch_processes
+from taktgate.standin.demo.line_run import STATION
 from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS, ModelFaultKind
 from taktgate.standin.demo.options import DemoOptions
-from taktgate.standin.demo.readiness import READY_WITHIN_S, StationNotReadyError, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_model_fault, print_summary
@@ -24,7 +21,6 @@ from taktgate.standin.demo.tally import Tally
 from taktgate.standin.demo.world import World, local_world
 from taktgate.standin.faulty_models.bundles import write_faulty
 
-STATION: Final = "station-1"
 BASELINE_PARTS: Final = 25
 """Judged by the first model: less is no baseline to hold another one against."""
 PARTS_AFTERWARDS: Final = 10
@@ -32,7 +28,6 @@ PARTS_AFTERWARDS: Final = 10
 MOST_PARTS_AFTER_DECISION: Final = 2
 NEW_ORDER: Final = "order-2"
 _DECIDED_WITHIN_S: Final = 150.0
-_LOOK_PERIOD_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,28 +151,18 @@ async def _produce(
     world: World, options: DemoOptions, screen: Screen, line: SampleLine, version: str
 ) -> InspectionReported:
     station = world.stations[STATION]
-    await station.plc.run(None, options.rate, wait_ready_s=2 * READY_WITHIN_S)
-    screen.note("waiting for the station: modules start, the model is staged and proven")
-    await until_first_part(station)
-    watching = asyncio.create_task(watch_processes(station), name="process watch")
-    try:
+    belt = Belt(station, screen, rate=options.rate, limit_s=_DECIDED_WITHIN_S)
+    async with belt.running():
         screen.note(f"{BASELINE_PARTS} parts with {line.first}")
-        await _until(screen, station, lambda: len(station.tally.parts) >= BASELINE_PARTS)
+        await belt.more_parts(BASELINE_PARTS)
         screen.note(f"ordering {version}")
         await _order(world, line, version)
-        await _until(screen, station, lambda: _is_back(station, line.first))
-        rolled_back_at = len(station.tally.parts)
+        await belt.until(f"{version} to be sent back", lambda: _is_back(station, line.first))
         screen.note(f"sent back; {PARTS_AFTERWARDS} more parts")
-        await _until(
-            screen, station, lambda: len(station.tally.parts) >= rolled_back_at + PARTS_AFTERWARDS
-        )
-        report = reported(station)
-        await station.plc.end_parts()
-        await _until(screen, station, station.finished.is_set)
-        await _until(screen, station, lambda: _all_told(station.tally))
-        return report
-    finally:
-        watching.cancel()
+        await belt.more_parts(PARTS_AFTERWARDS)
+        report = station.inspection()
+    await belt.until("the cloud to hear of all parts", lambda: _all_told(station.tally))
+    return report
 
 
 async def _order(world: World, line: SampleLine, version: str) -> None:
@@ -192,14 +177,8 @@ async def _order(world: World, line: SampleLine, version: str) -> None:
     await world.cloud.create_deployment(deployment)
 
 
-def reported(station: LocalStation) -> InspectionReported:
-    """Return what the station's inference module reports."""
-    twin = station.device.module_twin(INFERENCE)["reported"]
-    return parse(InspectionReported, twin["inspection"])
-
-
 def _is_back(station: LocalStation, first: str) -> bool:
-    report = reported(station)
+    report = station.inspection()
     rollback = report.lastRollback
     is_sent_back = rollback is not None and rollback.order == NEW_ORDER
     return is_sent_back and report.live is not None and report.live.version == first
@@ -208,25 +187,3 @@ def _is_back(station: LocalStation, first: str) -> bool:
 def _all_told(tally: Tally) -> bool:
     """Tell whether the cloud knows the lane of each part, and with it the model."""
     return {part.trigger_id for part in tally.parts} <= tally.lanes.keys()
-
-
-async def _until(screen: Screen, station: LocalStation, is_so: Callable[[], bool]) -> None:
-    """Wait for *is_so*, and show the line meanwhile.
-
-    Raises:
-        StationNotReadyError: it took too long.
-        StationBrokenError: camera or PLC have ended.
-    """
-    try:
-        async with asyncio.timeout(_DECIDED_WITHIN_S):
-            while not is_so():
-                station.check()
-                screen.refresh()
-                await asyncio.sleep(_LOOK_PERIOD_S)
-    except TimeoutError as error:
-        said = reported(station)
-        wrong = said.lastError
-        raise StationNotReadyError(
-            f"waited {_DECIDED_WITHIN_S:.0f} s for the station, which says {said.phase}"
-            + ("" if wrong is None else f": {wrong.reason}: {wrong.message}")
-        ) from error

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final
@@ -15,15 +15,15 @@ from taktgate.contracts.verdict import Reason
 from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.errors import ActivationFileError
 from taktgate.staging.slots.gate import StationGate
-from taktgate.standin.demo.deployments import APP_TAG, model_layer
-from taktgate.standin.demo.line_run import watch_processes
-from taktgate.standin.demo.model_run import STATION, reported
+from taktgate.standin.demo.belt import Belt
+from taktgate.standin.demo.deployments import APP_TAG
+from taktgate.standin.demo.heavy_models import order_by_layer, release_heavy
+from taktgate.standin.demo.line_run import STATION
 from taktgate.standin.demo.options import DemoOptions
 from taktgate.standin.demo.power_loss import lose_unsynced
 from taktgate.standin.demo.power_plan import BALLAST_BYTES, PlannedCut, plan_cuts
 from taktgate.standin.demo.power_report import Cut, figures_of, missed, objections, print_cuts
 from taktgate.standin.demo.processes import kill_station
-from taktgate.standin.demo.readiness import READY_WITHIN_S, StationNotReadyError, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import DEVICE_CLASS, SOLAR_CELLS, WELD_SEAMS, SampleLine
 from taktgate.standin.demo.screen import Screen, print_summary
@@ -31,8 +31,6 @@ from taktgate.standin.demo.staging_sight import Sight, look
 from taktgate.standin.demo.station import LocalStation
 from taktgate.standin.demo.tally import Fault, Part
 from taktgate.standin.demo.world import World, local_world
-from taktgate.standin.faulty_models.bundles import development_key
-from taktgate.standin.heavy_bundle import write_heavy
 
 _BASELINE_PARTS: Final = 30
 _PARTS_AFTERWARDS: Final = 10
@@ -102,29 +100,21 @@ class _Run:
         self._line = line
         self._options = options
         self._screen = screen
+        self._belt = Belt(self._station, screen, rate=options.rate, limit_s=_PATIENCE_S)
         self._dice = Random(options.seed)  # noqa: S311 - which bytes are lost: not a secret
 
     async def produce(self) -> None:
         """Run the line from its first part to its last one, cuts between them."""
         assert self._options.power_cuts is not None
         station = self._station
-        await station.plc.run(None, self._options.rate, wait_ready_s=2 * READY_WITHIN_S)
-        self._screen.note("waiting for the station: modules start, the model is staged and proven")
-        await until_first_part(station)
-        watching = asyncio.create_task(watch_processes(station), name="process watch")
-        try:
-            await self._until(lambda: len(station.tally.parts) >= _BASELINE_PARTS)
+        async with self._belt.running():
+            await self._belt.more_parts(_BASELINE_PARTS)
             self.digests = frozenset({_good(station) or ""})
             for number, cuts in enumerate(
                 plan_cuts(self._options.power_cuts, self._options.seed), start=1
             ):
                 await self._carry_out(number, cuts)
-            parts = len(station.tally.parts) + _PARTS_AFTERWARDS
-            await self._until(lambda: len(station.tally.parts) >= parts)
-            await station.plc.end_parts()
-            await self._until(station.finished.is_set)
-        finally:
-            watching.cancel()
+            await self._belt.more_parts(_PARTS_AFTERWARDS)
 
     async def _carry_out(self, number: int, cuts: Sequence[PlannedCut]) -> None:
         """Order a model, cut the power as planned, and wait until the order is settled."""
@@ -134,44 +124,30 @@ class _Run:
             if sight.phase is StagingPhase.BLOCKED or sight.phase is StagingPhase.FAILED:
                 break
             await self._strike(cut, ordered)
-        await self._until(lambda: self._sight(ordered).phase in _SETTLED)
+        await self._belt.until(
+            f"{ordered.order} to be settled", lambda: self._sight(ordered).phase in _SETTLED
+        )
         if self._sight(ordered).phase is not StagingPhase.CONFIRMED:
-            said = reported(self._station).lastRollback
+            said = self._station.inspection().lastRollback
             self.unfinished.append(
                 f"{ordered.order} ended as {self._sight(ordered).phase}"
                 + (f": {said.reason}: {said.message}" if said else "")
             )
             return
-        await self._until(lambda: reported(self._station).confirmedOrder == ordered.order)
+        await self._belt.until(
+            f"{ordered.order} to be reported",
+            lambda: self._station.inspection().confirmedOrder == ordered.order,
+        )
         self.confirmed.append(ordered.order)
         self._screen.note(f"{ordered.order} is confirmed: {ordered.version} judges")
 
     async def _order(self, number: int) -> _Ordered:
         sample = self._line.successor if number % 2 else self._line.first
         version, order = f"2.{number}.0", f"order-{number + 1}"
-        path = self._world.cloud.directory / f"{version}.bundle"
-        # The registry signs some megabytes: not on the loop that the cloud runs on.
-        await asyncio.to_thread(
-            write_heavy,
-            self._line.bundle(sample),
-            version=version,
-            ballast_bytes=BALLAST_BYTES,
-            key=development_key(),
-            to=path,
-        )
-        facts = await asyncio.to_thread(self._world.registry.release, path)
-        path.unlink()
+        facts = await release_heavy(self._world, self._line, sample=sample, version=version)
         self.digests |= {facts.digest}
         self._screen.note(f"a layer orders {version}")
-        await self._world.cloud.create_deployment(
-            model_layer(
-                model=self._line.model,
-                version=version,
-                order=order,
-                target=f"tags.app='{APP_TAG}'",
-                rank=number,
-            )
-        )
+        await order_by_layer(self._world, self._line, version=version, order=order, rank=number)
         return _Ordered(order=order, version=version, digest=facts.digest)
 
     async def _moment_of(self, cut: PlannedCut, ordered: _Ordered) -> Sight:
@@ -186,7 +162,7 @@ class _Run:
                 and sight.fetched_bytes >= cut.share * BALLAST_BYTES
             )
 
-        await self._until(is_due, period_s=_LOOK_S)
+        await self._belt.until(f"{ordered.order} at {cut.aim}", is_due, period_s=_LOOK_S)
         if self._sight(ordered).phase is cut.aim and cut.aim is not StagingPhase.FETCHING:
             await asyncio.sleep(cut.after_s)
         return self._sight(ordered)
@@ -207,7 +183,9 @@ class _Run:
         await asyncio.sleep(cut.dark_s)
         back_ns = time.monotonic_ns()
         await station.device.restore_power()
-        await self._until(lambda: _first_judged(tally.parts, back_ns) is not None)
+        await self._belt.until(
+            "a verdict again", lambda: _first_judged(tally.parts, back_ns) is not None
+        )
         first = _first_judged(tally.parts, back_ns)
         assert first is not None
         over_ns = first.trigger_ns + round(1e6 * (first.ack_ms or 0.0))
@@ -253,28 +231,12 @@ class _Run:
         device = self._station.device
         return look(device.volume(_SLOTS), device.volume(_STATE), ordered.order)
 
-    async def _until(self, is_so: Callable[[], bool], *, period_s: float = 0.05) -> None:
-        """Wait for *is_so*, and show the line meanwhile.
-
-        Raises:
-            StationNotReadyError: it took too long.
-            StationBrokenError: camera or PLC have ended.
-        """
-        end_s = time.monotonic() + _PATIENCE_S
-        while not is_so():
-            self._station.check()
-            self._screen.refresh()
-            if time.monotonic() > end_s:
-                said = [*self._station.failed_modules(), f"inspection {reported(self._station)}"]
-                raise StationNotReadyError(f"waited {_PATIENCE_S:.0f} s; {'; '.join(said)[:600]}")
-            await asyncio.sleep(period_s)
-
 
 _SETTLED: Final = (StagingPhase.CONFIRMED, StagingPhase.BLOCKED, StagingPhase.FAILED)
 
 
 def _good(station: LocalStation) -> str | None:
-    good = reported(station).lastKnownGood
+    good = station.inspection().lastKnownGood
     return good.digest if good else None
 
 

@@ -58,16 +58,17 @@ def lasting_complaints(station: LocalStation) -> Iterator[str]:
 def _complaints(station: LocalStation, ignored: frozenset[str]) -> Iterator[str]:
     yield from station.failed_modules()
     for module, section in ((INFERENCE, "inspection"), (MODEL_STAGER, "stager")):
-        error = _section(station, module, section).get("lastError")
+        error = reported_section(station, module, section).get("lastError")
         if error is not None and error["reason"] not in ignored:
             yield f"{module}: {error['reason']}: {error['message']}"
-    writer = _section(station, PLC_WRITER, "plc")
+    writer = reported_section(station, PLC_WRITER, "plc")
     # In state `run` the error is the agent's own; in the states between it is about to pass.
     telling = {"run": METRICS_PORT, "fault": "FAULT"}.get(writer.get("state", ""), "NOT_READY")
     if writer.get("error") and telling not in ignored:
         yield f"{PLC_WRITER}: {writer['error']}"
 
 
-def _section(station: LocalStation, module: str, name: str) -> dict[str, Any]:
+def reported_section(station: LocalStation, module: str, name: str) -> dict[str, Any]:
+    """Return the section *name* of what *module* reports, as JSON; empty if there is none yet."""
     section: dict[str, Any] = station.device.module_twin(module)["reported"].get(name) or {}
     return section

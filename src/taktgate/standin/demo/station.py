@@ -10,9 +10,10 @@ from typing import Any, Final
 
 import yaml
 
-from taktgate.contracts.codec import decode
+from taktgate.contracts.codec import decode, parse
 from taktgate.contracts.outcome import Outcome
 from taktgate.contracts.routes import INFERENCE, MODEL_STAGER, OUTCOMES, PLC_WRITER
+from taktgate.contracts.twins import InspectionReported
 from taktgate.contracts.verdict import Verdict
 from taktgate.inspection.guardrails.settings import load_guardrails
 from taktgate.standin.azure.device_link import Telemetry
@@ -174,6 +175,12 @@ class LocalStation:
         """
         if self._failure is not None:
             raise StationBrokenError(self._failure)
+
+    def inspection(self) -> InspectionReported:
+        """Return what its inference module reports."""
+        return parse(
+            InspectionReported, self.device.module_twin(INFERENCE)["reported"]["inspection"]
+        )
 
     def take_telemetry(self, telemetry: Telemetry) -> None:
         """Take the writer's word on a part, which names the lane and the model."""
