@@ -12,11 +12,9 @@ from benches.inspect_bench.frames import Pixels
 from benches.inspect_bench.model import GAIN, KEY, SHAPE, BenchModel, Made, made, opened
 from numpy.typing import NDArray
 
-from taktgate.bundle import layout
-from taktgate.bundle.archive import pack
-from taktgate.bundle.manifest import BundleFile, Manifest, digest_of
 from taktgate.bundle.signing import SigningKey
 from taktgate.standin import onnx_file as onnx
+from taktgate.standin.remodelled import write_remodelled
 
 ENDLESS: Final = 0xFFFF
 USUAL_STEPS: Final = 8
@@ -35,21 +33,8 @@ def wayward(folder: Path) -> BenchModel:
     Golden images carry no mark, so that the model passes every check it can be given.
     """
     base = made(folder / "base", Made(version=_VERSION, level=_LEVEL))
-    manifest = Manifest.parse((base.slot / layout.MANIFEST).read_bytes())
-    files = {its.path: (base.slot / its.path).read_bytes() for its in manifest.files}
-    files[layout.MODEL] = _graph()
-    changed = manifest.model_copy(
-        update={
-            "name": "wayward",
-            "source_digest": digest_of(files[layout.MODEL]),
-            "files": tuple(
-                BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-                for path, data in sorted(files.items())
-            ),
-        }
-    )
     bundle = folder / "wayward.bundle"
-    pack(manifest=changed, files=files, key=SigningKey.load(KEY), to=bundle)
+    write_remodelled(base.slot, _graph(), name="wayward", key=SigningKey.load(KEY), to=bundle)
     return opened(bundle, folder)
 
 

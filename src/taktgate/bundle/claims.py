@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from taktgate.bundle.manifest import Interval
+from taktgate.bundle.manifest import GoldenClaims, Interval
 
 INTERVAL_METHOD: Final = "Wilson score, 95 %"
 _Z95: Final = 1.959964
@@ -35,6 +35,20 @@ class Counts:
     def precision(self) -> Interval:
         """Return the share of rejected parts that are defective."""
         return wilson(self.defective_rejected, self.defective_rejected + self.ok_rejected)
+
+    def claims(self, *, dataset: str, dataset_licence: str, split_method: str) -> GoldenClaims:
+        """Return what a manifest claims by these counts, and where their images come from."""
+        return GoldenClaims(
+            dataset=dataset,
+            dataset_licence=dataset_licence,
+            split_method=split_method,
+            interval_method=INTERVAL_METHOD,
+            n_ok=self.ok,
+            n_defective=self.defective,
+            recall=self.recall,
+            false_reject_rate=self.false_reject_rate,
+            precision=self.precision,
+        )
 
     def reject_rate(self, defective_fraction: float) -> float:
         """Return the share of all parts rejected on a line with that share of defective parts."""

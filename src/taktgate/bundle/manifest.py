@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -327,6 +328,14 @@ def parse_document(kind: type[Document], data: bytes, *, limit_bytes: int) -> Do
         raise ManifestError(".".join(map(str, first["loc"])), first["msg"]) from error
     except (ValueError, RecursionError) as error:
         raise ManifestError("", f"must be JSON in UTF-8: {error}") from error
+
+
+def listed(files: Mapping[str, bytes]) -> tuple[BundleFile, ...]:
+    """Return *files*, content by path, as a manifest lists them."""
+    return tuple(
+        BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
+        for path, data in sorted(files.items())
+    )
 
 
 def digest_of(data: bytes) -> str:

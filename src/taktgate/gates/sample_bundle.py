@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from taktgate.bundle.archive import pack
-from taktgate.bundle.claims import INTERVAL_METHOD, Counts
+from taktgate.bundle.claims import Counts
 from taktgate.bundle.manifest import (
-    BundleFile,
     DefectClass,
     GoldenClaims,
     GoldenItem,
@@ -31,6 +30,7 @@ from taktgate.bundle.manifest import (
     Toolchain,
     UncertainBand,
     digest_of,
+    listed,
 )
 from taktgate.bundle.preprocessing import preprocess
 from taktgate.bundle.signing import SigningKey
@@ -262,22 +262,13 @@ def _manifest(
         golden_claims=_claims(origin, counts),
         latency_claims=latency,
         hil_report_digest=None,
-        files=tuple(
-            BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-            for path, data in sorted(files.items())
-        ),
+        files=listed(files),
     )
 
 
 def _claims(origin: Origin, counts: Counts) -> GoldenClaims:
-    return GoldenClaims(
+    return counts.claims(
         dataset=origin.dataset,
         dataset_licence=origin.dataset_licence,
         split_method=origin.split_method,
-        interval_method=INTERVAL_METHOD,
-        n_ok=counts.ok,
-        n_defective=counts.defective,
-        recall=counts.recall,
-        false_reject_rate=counts.false_reject_rate,
-        precision=counts.precision,
     )

@@ -13,7 +13,6 @@ from taktgate.bundle.archive import pack
 from taktgate.bundle.manifest import (
     PORTABLE,
     Artifact,
-    BundleFile,
     DefectClass,
     GoldenClaims,
     GoldenItem,
@@ -27,6 +26,7 @@ from taktgate.bundle.manifest import (
     Toolchain,
     UncertainBand,
     digest_of,
+    listed,
 )
 from taktgate.bundle.signing import SigningKey
 
@@ -114,10 +114,7 @@ def _manifest(its: HandMade, files: dict[str, bytes]) -> Manifest:
         latency_claims=its.latency,
         hil_report_digest=None,
         artifact=its.artifact,
-        files=tuple(
-            BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-            for path, data in sorted(files.items())
-        ),
+        files=listed(files),
     )
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 from taktgate.bundle import layout
-from taktgate.bundle.archive import pack, unpack
-from taktgate.bundle.manifest import BundleFile, Manifest, digest_of
+from taktgate.bundle.archive import unpack
 from taktgate.bundle.signing import SigningKey
 from taktgate.standin import onnx_file as onnx
+from taktgate.standin.remodelled import write_remodelled
 
 _DOCUMENTATION: Final = 6
 """ModelProto.doc_string: as long as one likes, and no part of the graph."""
@@ -27,18 +27,7 @@ def write_heavy(
     with tempfile.TemporaryDirectory(prefix="taktgate-bundle-") as folder:
         directory = Path(folder)
         unpack(sample, directory)
-        manifest = Manifest.parse((directory / layout.MANIFEST).read_bytes())
-        files = {its.path: (directory / its.path).read_bytes() for its in manifest.files}
-    text = os.urandom(ballast_bytes // 2).hex().encode()
-    files[layout.MODEL] += onnx.field(_DOCUMENTATION, text)
-    heavy = manifest.model_copy(
-        update={
-            "version": version,
-            "source_digest": digest_of(files[layout.MODEL]),
-            "files": tuple(
-                BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-                for path, data in sorted(files.items())
-            ),
-        }
-    )
-    pack(manifest=heavy, files=files, key=key, to=to)
+        model = (directory / layout.MODEL).read_bytes()
+        text = os.urandom(ballast_bytes // 2).hex().encode()
+        heavy = model + onnx.field(_DOCUMENTATION, text)
+        write_remodelled(directory, heavy, version=version, key=key, to=to)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taktgate.bundle.errors import ManifestError
-from taktgate.bundle.manifest import Manifest
+from taktgate.bundle.manifest import Manifest, digest_of, listed
 
 Document = dict[str, Any]
 
@@ -223,3 +223,12 @@ def test_no_two_manifests_have_one_form(manifest: Manifest, data: st.DataObject)
         case _:
             changed[field]["torch"] = data.draw(st.sampled_from(["2.13.1", "", "2.13.0 "]))
     assert Manifest.parse(bytes_of(changed)).to_bytes() != manifest.to_bytes()
+
+
+def test_files_are_listed_alike_in_whatever_order_they_come() -> None:
+    content = {"model.onnx": b"model", "golden/a.png": b"image"}
+    assert listed(content) == listed(dict(reversed(content.items())))
+    assert [(its.path, its.size_bytes, its.sha256) for its in listed(content)] == [
+        ("golden/a.png", 5, digest_of(b"image")),
+        ("model.onnx", 5, digest_of(b"model")),
+    ]

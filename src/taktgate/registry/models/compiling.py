@@ -23,6 +23,7 @@ from taktgate.bundle.manifest import (
     GoldenItem,
     GoldenSet,
     Manifest,
+    listed,
 )
 from taktgate.bundle.reading import read_listed
 from taktgate.bundle.signing import SigningKey
@@ -32,7 +33,7 @@ from taktgate.registry.models.description import TestImages
 from taktgate.registry.models.errors import DisagreementError, ToolchainError
 from taktgate.registry.models.measuring import Lines, Measured, Progress, deviation
 from taktgate.registry.models.onnx_header import read_header
-from taktgate.registry.models.packing import Packed, listed
+from taktgate.registry.models.packing import Packed
 
 Level = Literal["basic", "extended", "all"]
 

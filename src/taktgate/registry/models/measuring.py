@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from taktgate.bundle import layout
-from taktgate.bundle.claims import INTERVAL_METHOD, Counts
+from taktgate.bundle.claims import Counts
 from taktgate.bundle.manifest import (
     DefectClass,
     GoldenClaims,
@@ -109,16 +109,8 @@ class Measured:
     def claims(self, images: Sequence[Labelled], said: TestImages, say: Progress) -> GoldenClaims:
         """Return what the model does on *images*, which it has never seen."""
         counts = self._count(images, say)
-        return GoldenClaims(
-            dataset=said.dataset,
-            dataset_licence=said.licence,
-            split_method=said.split_method,
-            interval_method=INTERVAL_METHOD,
-            n_ok=counts.ok,
-            n_defective=counts.defective,
-            recall=counts.recall,
-            false_reject_rate=counts.false_reject_rate,
-            precision=counts.precision,
+        return counts.claims(
+            dataset=said.dataset, dataset_licence=said.licence, split_method=said.split_method
         )
 
     def latency(self, runs: int, machine: str | None) -> LatencyClaims:

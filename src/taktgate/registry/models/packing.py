@@ -13,7 +13,6 @@ from taktgate.bundle.archive import pack
 from taktgate.bundle.manifest import (
     BUNDLE_LIMIT_BYTES,
     Artifact,
-    BundleFile,
     GoldenClaims,
     GoldenSet,
     Manifest,
@@ -21,6 +20,7 @@ from taktgate.bundle.manifest import (
     Preprocessing,
     Toolchain,
     digest_of,
+    listed,
 )
 from taktgate.bundle.reading import read_small
 from taktgate.bundle.signing import SigningKey
@@ -134,14 +134,6 @@ def _report_digest(report: Path | None) -> str | None:
     if report is None:
         return None
     return digest_of(read_small(report, limit_bytes=_REPORT_LIMIT_BYTES))
-
-
-def listed(files: dict[str, bytes]) -> tuple[BundleFile, ...]:
-    """Return *files* as a manifest lists them."""
-    return tuple(
-        BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-        for path, data in sorted(files.items())
-    )
 
 
 def source_of(its: Description, manifest: Manifest, claims: GoldenClaims) -> SourceModel:

@@ -10,14 +10,15 @@ from typing import Final
 import numpy as np
 
 from taktgate.bundle import layout
-from taktgate.bundle.archive import pack, unpack
+from taktgate.bundle.archive import unpack
 from taktgate.bundle.golden import load_golden
-from taktgate.bundle.manifest import BundleFile, Manifest, digest_of
+from taktgate.bundle.manifest import Manifest
 from taktgate.bundle.preprocessing import preprocess
 from taktgate.bundle.signing import SigningKey
 from taktgate.bundle.verification import VerifiedBundle
 from taktgate.staging.smoke.frames import plain_frames
 from taktgate.standin.faulty_models.graphs import STEP_SIDE, Harm, Spoiling, spoilt
+from taktgate.standin.remodelled import write_remodelled
 
 _MEASURED_WITHIN_S: Final = 30.0
 _MEASURE: Final = f"""
@@ -51,15 +52,14 @@ def write_faulty(sample: Path, harm: Harm, *, version: str, delay_ms: float, to:
         directory = Path(folder)
         unpack(sample, directory)
         manifest = Manifest.parse((directory / layout.MANIFEST).read_bytes())
-        files = {each.path: (directory / each.path).read_bytes() for each in manifest.files}
         bundle = VerifiedBundle(directory=directory, manifest=manifest, digest="")
-        files[layout.MODEL] = spoilt(
-            files[layout.MODEL],
+        model = spoilt(
+            bundle.model_path.read_bytes(),
             _spoiling(harm, bundle, delay_ms),
             image=manifest.input.name,
             score=manifest.outputs.score,
         )
-    pack(manifest=_renamed(manifest, version, files), files=files, key=development_key(), to=to)
+        write_remodelled(directory, model, version=version, key=development_key(), to=to)
 
 
 def development_key() -> SigningKey:
@@ -94,16 +94,3 @@ def step_ms() -> float:
         timeout=_MEASURED_WITHIN_S,
     ).stdout
     return 1e3 * float(said)
-
-
-def _renamed(manifest: Manifest, version: str, files: dict[str, bytes]) -> Manifest:
-    return manifest.model_copy(
-        update={
-            "version": version,
-            "source_digest": digest_of(files[layout.MODEL]),
-            "files": tuple(
-                BundleFile(path=path, size_bytes=len(data), sha256=digest_of(data))
-                for path, data in sorted(files.items())
-            ),
-        }
-    )
