@@ -6,6 +6,7 @@ announce. No step touches a slot in use, so the power may go at any moment.
 """
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from taktgate.bundle.compatibility import check_facts
@@ -29,7 +30,7 @@ from taktgate.staging.registry.offers import (
     require_as_signed,
     require_permitted,
 )
-from taktgate.staging.slots.quota import Quota, size_of
+from taktgate.staging.slots.quota import Quota
 from taktgate.staging.slots.slots import Shelved, Slots, slot_name
 from taktgate.staging.smoke.port import SmokeTest
 from taktgate.staging.states import Event, Request
@@ -153,26 +154,26 @@ class Installer:
         self._slots.drop_spools(but=path)
         unpacked = offer.facts.unpacked_bytes
         self._quota.require_possible(archive=offer.size_bytes, unpacked=unpacked)
-        missing = max(0, offer.size_bytes - size_of(path))
+        missing = max(0, offer.size_bytes - self._slots.spooled_bytes())
         self.make_room(missing + unpacked)
         try:
-            self._fill(self._spool(path), offer, offer.size_bytes - missing, check)
+            self._fill(self._spool(path), offer, check)
         finally:
             self.progress = None
         self._journal.advance(Event.FETCHED)
         check()
         return self._slots.unpack(path, request.model, heed=self._heed(check))
 
-    def _fill(self, spool: Spool, offer: Offer, start: int, check: Callable[[], None]) -> None:
-        fetched, is_waiting = start, False
-        for size_bytes in spool.fill(offer, self._registry):
-            fetched += size_bytes
-            self.progress = Progress(fetchedBytes=fetched, totalBytes=offer.size_bytes)
-            self._instruments.fetched(size_bytes)
-            if size_bytes == 0 and not is_waiting:
-                self._instruments.paused()
-            is_waiting = size_bytes == 0
-            check()
+    def _fill(self, spool: Spool, offer: Offer, check: Callable[[], None]) -> None:
+        is_waiting = False
+        with closing(spool.fill(offer, self._registry)) as sizes:
+            for size_bytes in sizes:
+                self.progress = Progress(fetchedBytes=spool.size_bytes, totalBytes=offer.size_bytes)
+                self._instruments.fetched(size_bytes)
+                if size_bytes == 0 and not is_waiting:
+                    self._instruments.paused()
+                is_waiting = size_bytes == 0
+                check()
 
     def _heed(self, check: Callable[[], None]) -> Heed:
         """Return what holds heavy work on the disk back, as it does the download."""

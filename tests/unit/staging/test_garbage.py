@@ -160,6 +160,25 @@ def test_an_announced_slot_is_not_removed_for_a_bundle_that_needs_its_room(
     assert registry.downloads == [path for path in registry.bundles if "/1.0.0/" in path]
 
 
+def test_a_download_that_goes_on_needs_room_for_its_rest_alone(
+    tmp_path: Path, registry: MemoryRegistry, keys: TrustedKeys
+) -> None:
+    rig = rig_with(needed(registry, "2.0.0") + 1500, tmp_path, registry, keys)
+
+    def hold_half_way() -> None:
+        rig.now_s += 1
+        if (progress := rig.stager.progress) and progress.fetchedBytes * 2 >= progress.totalBytes:
+            rig.hold("x")
+
+    rig.order("2.0.0", "o2")
+    rig.work(check=hold_half_way)
+    assert rig.slots.spooled_bytes() > 1500
+    rig.hold(None)
+    rig.work()
+    assert work_on(rig, "2.0.0", "o2") is None
+    assert rig.announced_verifies()
+
+
 def test_spare_slots_go_for_a_bundle_that_needs_their_room(
     tmp_path: Path, registry: MemoryRegistry, keys: TrustedKeys, key: SigningKey
 ) -> None:

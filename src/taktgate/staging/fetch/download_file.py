@@ -6,9 +6,9 @@ says what is good: everything but the chunk that was begun last. A journaling fi
 that one in full length and with zeros in it (it may extend a file before its data is on the disk),
 so it is thrown away; a kill or a power cut costs one chunk.
 
-When a connection breaks, the process lives and can do better: it syncs what it has, and notes the
-length in a second file, the mark. Without that, a link that never carries a whole chunk would never
-carry a bundle.
+When a connection breaks, or the station holds, the process lives and can do better: it syncs what
+it has, and notes the length in a second file, the mark. Without that, a link or a stop of the line
+that never carries a whole chunk would never carry a bundle.
 """
 
 import hashlib

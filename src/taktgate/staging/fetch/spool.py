@@ -31,11 +31,17 @@ class Spool:
         self._file = DownloadFile(path, disk=disk)
         self._pace = pace
 
-    def fill(self, offer: Offer, registry: Archives) -> Iterator[int]:
+    @property
+    def size_bytes(self) -> int:
+        """How much is there that is good."""
+        return self._file.size_bytes
+
+    def fill(self, offer: Offer, registry: Archives) -> Generator[int]:
         """Complete the file by what is missing; yield the sizes of the pieces as they lie there.
 
         It yields 0 while it waits on purpose, at least twice a second, and while it reads what is
-        there already.
+        there already. Closed before its end, it keeps what has come: the station holds, not for the
+        last time perhaps.
 
         A torn beginning is our own disk's fault: a download that was taken up and does not have its
         digest begins once more from nothing, before the registry is blamed.
@@ -64,7 +70,7 @@ class Spool:
             while not (yield from self._connection(offer, registry)):
                 pass
             self._file.finish()
-        except RetriedError:
+        except (RetriedError, GeneratorExit):
             self._file.mark()
             raise
         finally:
