@@ -68,12 +68,13 @@ class ModuleStation(JudgeStation):
 
     @property
     def shows_pulse(self) -> bool:
-        """Tell whether the agent says how far from its deadline the judge was."""
+        """Tell whether the agent says how far from its deadline the judge was, on a line that runs."""
         try:
             pulse = decode(JudgePulse, (self.folder / "state" / PULSE_FILE).read_bytes())
         except FileNotFoundError:
             return False
-        return pulse.parts > 0 and 0.0 < pulse.slowest_ms <= pulse.budget_ms
+        is_timed = pulse.parts > 0 and 0.0 < pulse.slowest_ms <= pulse.budget_ms
+        return is_timed and pulse.line_stands_s == 0.0
 
     @property
     def good(self) -> ModelRef | None:

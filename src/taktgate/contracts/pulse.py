@@ -1,7 +1,8 @@
 """`pulse.json`: how the judge is doing right now, for those who must not disturb it.
 
 Written about once a second by inference's agent beside `activation.json`, not durably: it is worth
-nothing a few seconds later. The stager slows down or pauses by it.
+nothing a few seconds later. The stager slows down or pauses by it, and where the plant wants that,
+it waits until the line stands.
 """
 
 from dataclasses import dataclass
@@ -35,3 +36,6 @@ class JudgePulse:
     """The longest time from trigger to decision; 0 without a part."""
     budget_ms: Annotated[Finite, Field(ge=0.0)]
     """The shortest time that a part had from its trigger to its decision deadline; 0 likewise."""
+    line_stands_s: Annotated[Finite, Field(ge=0.0)] | None = None
+    """So long the line has stood: it is disabled, and no part comes. 0: it runs. None: it is not
+    known whether it is enabled, or the agent is one that does not say."""

@@ -145,6 +145,9 @@ class StagingSettings(BaseModel):
     windows: tuple[Annotated[str, Field(pattern=_WINDOW)], ...] = ()
     """Times of day, `22:00-06:00`, in UTC, in which new models may be fetched and announced; none
     given: always."""
+    while_line_runs: Literal["stage", "hold"] = "stage"
+    """`stage` goes on while parts come, paced by the judge's lateness; `hold` waits until the line
+    has stood for some seconds."""
     rate_mb_s: Annotated[float, Field(gt=0.0, le=10_000.0)] | None = None
     """Most megabytes a second of a download; null: as fast as it comes."""
     pause_at: Annotated[float, Field(gt=0.0, le=1.0)] = 0.8

@@ -16,6 +16,7 @@ from taktgate.staging.hold_point import HoldPoint, utc_now
 from taktgate.staging.installer import Installer
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import Journal
+from taktgate.staging.judge_sight import NOBODY, JudgeSight
 from taktgate.staging.orders import OrderDesk
 from taktgate.staging.registry.offers import Registry
 from taktgate.staging.slots.disk import Disk
@@ -36,6 +37,7 @@ class Tools:
         pace: Of heavy work on the disk; the one of *spool*.
         clock: Monotonic, in seconds.
         wall: In UTC; windows and labels go by it.
+        judge: Shows the judge and its line.
     """
 
     disk: Disk
@@ -47,6 +49,7 @@ class Tools:
     wall: Callable[[], datetime] = utc_now
     back_off: BackOff | None = None
     pace: Pace = field(default_factory=Pace)
+    judge: Callable[[], JudgeSight] = lambda: NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +78,11 @@ class Assembly:
         quota = Quota(most=settings.quota_mb * MB, reserve=settings.reserve_mb * MB)
         activation = ActivationFile(path=state / ACTIVATION_FILE)
         hold_point = HoldPoint(
-            state, activation=activation, windows=settings.windows, wall=tools.wall
+            state,
+            activation=activation,
+            windows=settings.windows,
+            wall=tools.wall,
+            judge=tools.judge if settings.while_line_runs == "hold" else None,
         )
         installer = Installer(
             journal=journal,

@@ -11,6 +11,7 @@ from taktgate.contracts.hold import HOLD_FILE, Hold
 from taktgate.staging.activation import ActivationFile
 from taktgate.staging.errors import HeldError
 from taktgate.staging.hold import Window, hold_text
+from taktgate.staging.judge_sight import JudgeSight
 
 
 def utc_now() -> datetime:
@@ -19,7 +20,7 @@ def utc_now() -> datetime:
 
 
 class HoldPoint:
-    """Asks the operator's file, inference's record and the clock, in this order."""
+    """Asks the operator's file, inference's record, the clock and the line, in this order."""
 
     def __init__(
         self,
@@ -28,12 +29,17 @@ class HoldPoint:
         activation: ActivationFile,
         windows: Sequence[str],
         wall: Callable[[], datetime] = utc_now,
+        judge: Callable[[], JudgeSight] | None = None,
     ) -> None:
-        """Look for `hold.json` in the folder *state*, which is inference's."""
+        """Look for `hold.json` in the folder *state*, which is inference's.
+
+        With *judge*, which shows it, new models wait while the line runs.
+        """
         self._path = state / HOLD_FILE
         self._activation = activation
         self._windows = tuple(map(Window.parse, windows))
         self._wall = wall
+        self._judge = judge
 
     def text(self) -> str | None:
         """Return why new models have to wait, None when they need not.
@@ -46,6 +52,7 @@ class HoldPoint:
             activation=self._activation.read(),
             windows=self._windows,
             now=self._wall(),
+            judge=None if self._judge is None else self._judge(),
         )
 
     def require_free(self) -> None:

@@ -154,7 +154,8 @@ STANDINGS: Final = {
 }
 """The event that leads from one of the phases ANNOUNCED to where inference has the model."""
 _UNCOUNTED: Final = frozenset({E.HELD, E.RELEASED})
-"""People and clocks make holds, and there is no work in one."""
+"""People, clocks and the line make holds, and there is no work in one. What a hold made of no avail
+is no loop of ours either: a line that stops often may do that every minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +183,7 @@ class Record:
     fetched_chunks: Annotated[int, Field(ge=0)] = 0
     """So many chunks of its download were there at most when a restart looked."""
     transitions: Annotated[int, Field(ge=0)] = 0
-    """Changes of phase under this order so far, holds apart."""
+    """Changes of phase under this order since its last hold, holds apart."""
     barred: Digest | None = None
     """What was rolled back here under this order: it stays BLOCKED until that is cleared."""
 
@@ -223,7 +224,7 @@ def after(
     """
     phase = next_phase(record.phase, event)
     is_counted = phase is not record.phase and event not in _UNCOUNTED
-    transitions = record.transitions + is_counted
+    transitions = 0 if event is E.HELD else record.transitions + is_counted
     if is_counted and phase is StagingPhase.FETCHING and transitions > MAX_TRANSITIONS:
         return given_up(record, "TRANSITION_LOOP", f"{transitions} transitions, and no end", error)
     unfinished = record.unfinished if phase in AT_WORK and event is not E.POSTPONED else 0

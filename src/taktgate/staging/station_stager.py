@@ -11,12 +11,12 @@ from taktgate.edge.places import Places
 from taktgate.edge.settings import StagingSettings, StationSettings
 from taktgate.staging.activation import ACTIVATION_FILE, ActivationFile
 from taktgate.staging.assembly import Assembly, Tools
-from taktgate.staging.fetch.judge_pulse import PulseFile
 from taktgate.staging.fetch.pace import Pace
 from taktgate.staging.fetch.spool import Spool
 from taktgate.staging.fetch.web import UrlFetcher
 from taktgate.staging.instruments import Instruments, show_pace
 from taktgate.staging.journal import Journal
+from taktgate.staging.judge_pulse import PulseFile
 from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.slots.gate import StationGate
@@ -34,20 +34,26 @@ def station_stager(places: Places, station: StationSettings, meter: Meter) -> As
     """
     disk = Disk()
     journal = Journal(places.slots, disk=disk)
-    pace = _pace(places, station.staging)
+    judge = PulseFile(
+        path=places.state / PULSE_FILE,
+        may_judge=ActivationFile(path=places.state / ACTIVATION_FILE).may_be_in_use,
+    )
+    pace = _pace(station.staging, judge)
     show_pace(meter, pace)
     return Assembly.of(
         journal,
         places.slots,
         places.state,
-        tools=_tools(places, station, disk, pace),
+        tools=_tools(places, station, disk, pace, judge),
         settings=station.staging,
         instruments=Instruments(meter, phase=lambda: journal.record.phase),
         code=__version__,
     )
 
 
-def _tools(places: Places, station: StationSettings, disk: Disk, pace: Pace) -> Tools:
+def _tools(
+    places: Places, station: StationSettings, disk: Disk, pace: Pace, judge: PulseFile
+) -> Tools:
     settings = station.staging
     return Tools(
         disk=disk,
@@ -66,15 +72,14 @@ def _tools(places: Places, station: StationSettings, disk: Disk, pace: Pace) -> 
         smoke=Sandbox(memory_mb=settings.smoke_memory_mb, limit_s=settings.smoke_limit_s),
         spool=lambda path: Spool(path, disk=disk, pace=pace),
         pace=pace,
+        judge=judge.look,
     )
 
 
-def _pace(places: Places, settings: StagingSettings) -> Pace:
-    activation = ActivationFile(path=places.state / ACTIVATION_FILE)
-    pulse = PulseFile(path=places.state / PULSE_FILE, may_judge=activation.may_be_in_use)
+def _pace(settings: StagingSettings, judge: PulseFile) -> Pace:
     rate_mb_s = settings.rate_mb_s
     return Pace(
         rate_bytes_s=None if rate_mb_s is None else rate_mb_s * 1e6,
         pause_at=settings.pause_at,
-        look=pulse.look,
+        look=judge.look,
     )

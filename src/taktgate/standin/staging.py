@@ -33,6 +33,7 @@ from taktgate.staging.fetch.pace import Pace
 from taktgate.staging.fetch.spool import Spool
 from taktgate.staging.instruments import Instruments
 from taktgate.staging.journal import ANNOUNCED_FILE, Journal
+from taktgate.staging.judge_sight import NOBODY
 from taktgate.staging.registry.offers import Offer
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.smoke.port import SmokeTest
@@ -172,6 +173,7 @@ class StagerRig:
         for folder in (self.slots_root, self.state_root):
             folder.mkdir(parents=True, exist_ok=True)
         self.now_s = 0.0
+        self.judge = NOBODY
         disk, pace = Disk(files), pace or Pace()
         self.journal = Journal(self.slots_root, disk=disk)
         assembly = Assembly.of(
@@ -188,6 +190,7 @@ class StagerRig:
                 clock=self.clock,
                 wall=self.wall,
                 back_off=BackOff(chance=lambda: 0.0),
+                judge=lambda: self.judge,
             ),
             settings=settings,
             instruments=Instruments(NoOpMeter("test"), phase=lambda: self.journal.record.phase),

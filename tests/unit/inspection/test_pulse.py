@@ -2,9 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.inspection.models_of_a_station import Station
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import decode
@@ -13,9 +15,9 @@ from taktgate.contracts.pulse import PULSE_FILE, JudgePulse
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND, SECOND, kernel_boot_id
 from taktgate.inspection.agent.pulse import PulseFigures, PulseWriter
+from taktgate.inspection.agent.standstill import Standstill
 
 MODEL = ModelRef(name="weld", version="1.0.0", digest="sha256:" + "a" * 64)
-NOTHING: Any = None
 
 
 class Agent:
@@ -23,7 +25,9 @@ class Agent:
 
     def __init__(self) -> None:
         self.now_ns = 1000 * SECOND
+        self.station = Station(now_ns=self.now_ns)
         self.told: list[JudgePulse] = []
+        self._activator = self.station.agent()
         self._figures = PulseFigures(self.told.append, reserve_ms=50, clock=lambda: self.now_ns)
 
     def part(
@@ -53,7 +57,10 @@ class Agent:
     def run(self, seconds: float) -> JudgePulse:
         for _ in range(int(seconds * 4)):
             self.now_ns += SECOND // 4
-            self._figures.state(NOTHING, {})
+            self.station.now_ns = self.now_ns
+            if self.station.is_enabled is not None:
+                self._activator.judge_status(self.station.status())
+            self._figures.state(self._activator, {})
         return self.told[-1]
 
 
@@ -117,6 +124,56 @@ def test_seconds_in_which_the_agent_was_held_up_count_as_well() -> None:
     agent.now_ns += 60 * SECOND
     assert agent.run(0.25).parts == 1
     assert agent.run(1).parts == 0
+
+
+def test_the_line_stands_from_the_moment_it_is_disabled() -> None:
+    agent = Agent()
+    assert agent.run(3).line_stands_s == 0.0
+    agent.station.is_enabled = False
+    assert agent.run(20).line_stands_s == 20.0
+    agent.station.is_enabled = True
+    assert agent.run(1).line_stands_s == 0.0
+
+
+def test_a_line_that_sends_parts_without_enable_runs() -> None:
+    agent = Agent()
+    agent.station.is_enabled = False
+    agent.run(20)
+    agent.part(30, reason=Reason.NOT_READY)
+    assert agent.run(5).line_stands_s == 4.75, "counted from the first look after the part"
+
+
+def test_while_the_judge_is_silent_nobody_says_whether_the_line_runs() -> None:
+    agent = Agent()
+    agent.station.is_enabled = False
+    agent.run(20)
+    agent.station.is_enabled = None
+    assert agent.run(4).line_stands_s is None
+    agent.station.is_enabled = False
+    assert agent.run(2).line_stands_s == 1.75, "what was before counts no more"
+
+
+@given(
+    looks=st.lists(
+        st.tuples(st.integers(1, 10**9), st.sampled_from([True, False, None]), st.booleans()),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_a_standstill_begins_anew_with_each_part_each_enable_and_each_gap_in_what_is_known(
+    looks: list[tuple[int, bool | None, bool]],
+) -> None:
+    standstill, now_ns, began_ns = Standstill(), 0, None
+    for passed_ns, is_enabled, has_part in looks:
+        now_ns += passed_ns
+        if has_part:
+            standstill.part_came()
+        if is_enabled is None:
+            began_ns = None
+        elif is_enabled or has_part or began_ns is None:
+            began_ns = now_ns
+        expected = None if began_ns is None else now_ns - began_ns
+        assert standstill.look(is_enabled, now_ns) == expected
 
 
 def pulse() -> JudgePulse:

@@ -1,5 +1,6 @@
 """How fast heavy work goes, in virtual time."""
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,18 +12,17 @@ from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import encode
 from taktgate.contracts.pulse import JudgePulse
 from taktgate.edge.clock import SECOND
-from taktgate.staging.fetch.judge_pulse import PulseFile
 from taktgate.staging.fetch.pace import (
     CALM_S,
     LONGEST_SLEEP_S,
     PATIENCE_S,
     SLOW_BYTES_S,
-    JudgeSight,
-    JudgeSign,
     Pace,
     PaceState,
 )
 from taktgate.staging.fetch.patience import FetchLimits, Patience
+from taktgate.staging.judge_pulse import PulseFile
+from taktgate.staging.judge_sight import JudgeSight, JudgeSign
 
 MB = 1_000_000
 WELL = JudgeSight(sign=JudgeSign.HEARD, share=0.5)
@@ -185,6 +185,24 @@ def test_a_fresh_pulse_says_how_near_to_its_deadline_the_judge_is(tmp_path: Path
 def test_a_pulse_without_parts_says_that_nothing_suffers(tmp_path: Path) -> None:
     (tmp_path / "p").write_bytes(encode(pulse(parts=0, slowest_ms=0.0, budget_ms=0.0)))
     assert seen(tmp_path / "p") == JudgeSight(sign=JudgeSign.HEARD)
+
+
+@pytest.mark.parametrize("stands_s", [None, 0.0, 60.0])
+def test_a_pulse_says_how_long_the_line_has_stood(tmp_path: Path, stands_s: float | None) -> None:
+    (tmp_path / "p").write_bytes(encode(pulse(line_stands_s=stands_s)))
+    assert seen(tmp_path / "p").line_stands_s == stands_s
+
+
+def test_a_pulse_of_an_agent_that_does_not_know_the_line_is_read(tmp_path: Path) -> None:
+    document = json.loads(encode(pulse(late=2)))
+    del document["line_stands_s"]
+    (tmp_path / "p").write_text(json.dumps(document))
+    assert seen(tmp_path / "p") == JudgeSight(sign=JudgeSign.HEARD, late=2, share=0.75)
+
+
+def test_an_agent_without_a_model_tells_of_no_judge(tmp_path: Path) -> None:
+    (tmp_path / "p").write_bytes(encode(pulse(line_stands_s=0.0)))
+    assert seen(tmp_path / "p", may_judge=False).sign is JudgeSign.ABSENT
 
 
 @pytest.mark.parametrize(

@@ -23,9 +23,10 @@ from taktgate.staging.errors import (
 )
 from taktgate.staging.fetch import download_file
 from taktgate.staging.fetch.download_file import CHUNK_BYTES, DownloadFile
-from taktgate.staging.fetch.pace import JudgeSight, JudgeSign, Pace
+from taktgate.staging.fetch.pace import Pace
 from taktgate.staging.fetch.spool import WORTHWHILE_BYTES, Spool
 from taktgate.staging.fetch.web import UrlFetcher
+from taktgate.staging.judge_sight import JudgeSight, JudgeSign
 from taktgate.staging.registry.offers import Offer
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.states import Request

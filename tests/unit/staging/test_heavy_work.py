@@ -9,7 +9,8 @@ from taktgate.bundle.archive import unpack
 from taktgate.bundle.signing import TrustedKeys
 from taktgate.contracts.twins import StagingPhase
 from taktgate.staging.errors import SupersededError
-from taktgate.staging.fetch.pace import CALM_S, JudgeSight, JudgeSign, Pace
+from taktgate.staging.fetch.pace import CALM_S, Pace
+from taktgate.staging.judge_sight import JudgeSight, JudgeSign
 from taktgate.staging.slots.gate import StationGate
 from taktgate.standin.staging import MemoryRegistry, StagerRig
 

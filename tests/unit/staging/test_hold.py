@@ -11,10 +11,15 @@ from taktgate.contracts.activation import Activation, SlotRef, Trial
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagingPhase
 from taktgate.edge.settings import StagingSettings
-from taktgate.staging.hold import Window, hold_text
+from taktgate.staging.hold import LINE_CALM_S, Window, hold_text, line_text
+from taktgate.staging.judge_sight import JudgeSight, JudgeSign
 from taktgate.standin.staging import MemoryRegistry, MemorySmokeTest, StagerRig
 
 EMPTY = Activation(contract="1.2", generation=1)
+BY_THE_LINE = StagingSettings(while_line_runs="hold", reserve_mb=0)
+RUNS = JudgeSight(sign=JudgeSign.HEARD, line_stands_s=0.0)
+STANDS = JudgeSight(sign=JudgeSign.HEARD, line_stands_s=LINE_CALM_S)
+LINE_RUNS = "the line runs, or has stood for less than 10 s"
 
 
 def slot_of(announced: StagedModel) -> SlotRef:
@@ -201,3 +206,98 @@ def test_a_wrong_clock_holds_or_lets_pass_and_nothing_else(days: int) -> None:
     now = datetime(2026, 11, 22, 12, tzinfo=UTC) + timedelta(days=days)
     text = hold_text(hold=None, activation=None, windows=(Window.parse("22:00-06:00"),), now=now)
     assert text == "outside 22:00-06:00 UTC"
+
+
+@given(
+    sign=st.sampled_from(JudgeSign),
+    stands_s=st.none() | st.floats(0.0, 1e9),
+    late=st.integers(0, 9),
+    share=st.floats(0.0, 9.0),
+)
+def test_new_models_come_beside_a_judge_only_while_its_line_is_known_to_stand_for_long(
+    sign: JudgeSign, stands_s: float | None, late: int, share: float
+) -> None:
+    sight = JudgeSight(sign=sign, late=late, share=share, line_stands_s=stands_s)
+    stands = sign is JudgeSign.HEARD and stands_s is not None and stands_s >= LINE_CALM_S
+    assert (line_text(sight) is None) is (stands or sign is JudgeSign.ABSENT)
+
+
+@pytest.mark.parametrize(
+    ("judge", "text"),
+    [
+        (RUNS, LINE_RUNS),
+        (replace(RUNS, line_stands_s=LINE_CALM_S - 0.1), LINE_RUNS),
+        (replace(RUNS, line_stands_s=None), "inference does not say whether the line runs"),
+        (
+            JudgeSight(sign=JudgeSign.SILENT),
+            "a model judges, and inference is not heard of: the line may run",
+        ),
+    ],
+)
+def test_where_the_plant_says_so_an_order_waits_for_the_line_and_says_why(
+    tmp_path: Path, registry: MemoryRegistry, keys: TrustedKeys, judge: JudgeSight, text: str
+) -> None:
+    rig = StagerRig(tmp_path, registry=registry, keys=keys, settings=BY_THE_LINE)
+    rig.judge = judge
+    rig.order("2.0.0", "o2")
+    rig.work()
+    assert_held(rig, text)
+    assert (registry.downloads, rig.announced()) == ([], None)
+    rig.judge = STANDS
+    rig.work()
+    rig.work()
+    assert rig.announced_verifies()
+    assert rig.desk.report().hold is None
+
+
+def test_a_line_that_starts_during_the_download_ends_the_attempt_and_the_next_goes_on_with_it(
+    tmp_path: Path, registry: MemoryRegistry, keys: TrustedKeys
+) -> None:
+    rig = StagerRig(tmp_path, registry=registry, keys=keys, settings=BY_THE_LINE)
+    rig.judge, fetched = STANDS, list[int]()
+
+    def note_progress() -> None:
+        if (progress := rig.stager.progress) is not None:
+            fetched.append(progress.fetchedBytes)
+
+    def start_the_line() -> None:
+        note_progress()
+        rig.now_s += 1
+        rig.judge = RUNS if len(fetched) > 1 else STANDS
+
+    rig.order("2.0.0", "o2")
+    rig.work(check=start_the_line)
+    assert_held(rig, LINE_RUNS)
+    (spool,) = rig.slots_root.glob(".*.download")
+    assert spool.stat().st_size == fetched[-1] > fetched[0] > 0
+    kept = fetched[-1]
+    fetched.clear()
+    rig.judge = STANDS
+    rig.work()
+    rig.work(check=note_progress)
+    assert rig.announced_verifies()
+    assert min(fetched) >= kept
+
+
+def test_a_line_that_flickers_costs_no_request_and_no_report(
+    tmp_path: Path, registry: MemoryRegistry, keys: TrustedKeys
+) -> None:
+    rig = StagerRig(tmp_path, registry=registry, keys=keys, settings=BY_THE_LINE)
+    rig.judge = RUNS
+    rig.order("2.0.0", "o2")
+    rig.work()
+    for second in range(120):
+        rig.judge = replace(RUNS, line_stands_s=float(second % 10))
+        rig.work(seconds=1)
+        assert_held(rig, LINE_RUNS)
+    assert len(registry.fetched) == 1, "it was asked once whether the order may come at all"
+
+
+@pytest.mark.parametrize("judge", [RUNS, JudgeSight(sign=JudgeSign.SILENT)])
+def test_where_the_plant_says_nothing_a_running_line_holds_no_order(
+    rig: StagerRig, judge: JudgeSight
+) -> None:
+    rig.judge = judge
+    rig.order("2.0.0", "o2")
+    rig.work()
+    assert rig.announced_verifies()

@@ -100,6 +100,17 @@ def test_waiting_for_weeks_is_no_loop(event: Event) -> None:
     assert (record.phase, record.transitions) == (StagingPhase.FETCHING, 0)
 
 
+@pytest.mark.parametrize("work", [[], [Event.FETCHED], [Event.FETCHED, Event.VERIFIED]])
+def test_work_that_holds_cut_short_again_and_again_is_no_loop(work: list[Event]) -> None:
+    record = ordered(Record(), REQUEST)
+    for _ in range(MAX_TRANSITIONS):
+        for event in (*work, Event.HELD, Event.RELEASED):
+            record = after(record, event)
+    for event in (Event.FETCHED, Event.VERIFIED, Event.POSTPONED):
+        record = after(record, event)
+    assert record.phase is StagingPhase.FETCHING
+
+
 def test_a_record_at_work_without_an_order_is_worth_nothing() -> None:
     for phase in AT_WORK:
         assert resumed(Record(phase=phase)) == Record()

@@ -45,9 +45,14 @@ class JudgeView:
         return is_up and self.status is not None and self.status.is_ready
 
     @property
+    def is_line_enabled(self) -> bool | None:
+        """Return the line's Enable; None while it is not known."""
+        return None if self.status is None or self.is_silent else self.status.is_enabled
+
+    @property
     def is_line_off(self) -> bool:
         """Return True only when the line is known to be disabled: not knowing is no permission."""
-        return self.status is not None and not self.is_silent and self.status.is_enabled is False
+        return self.is_line_enabled is False
 
     @property
     def rights(self) -> dict[str, bool]:

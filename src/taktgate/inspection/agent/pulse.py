@@ -20,6 +20,7 @@ from taktgate.contracts.pulse import PULSE_FILE, JudgePulse
 from taktgate.contracts.verdict import Reason, Verdict, VerdictEnvelope
 from taktgate.edge.clock import MILLISECOND, SECOND, kernel_boot_id
 from taktgate.inspection.agent.activator import Activator
+from taktgate.inspection.agent.standstill import Standstill
 from taktgate.inspection.control import JudgeEvent
 
 log = logging.getLogger(__name__)
@@ -62,11 +63,13 @@ class PulseFigures:
         self._clock = clock
         self._stretches = deque([_Stretch()], maxlen=WINDOW_S)
         self._due_ns = clock() + EVERY_NS
+        self._standstill = Standstill()
 
     def verdict(self, envelope: VerdictEnvelope) -> None:
         """Count one verdict."""
         budget_ns = envelope.deadline_ns - envelope.trigger_ns - self._reserve_ns
         self._stretches[-1].count(envelope, max(0, budget_ns))
+        self._standstill.part_came()
 
     def happening(self, event: JudgeEvent) -> None:
         """Nothing: parts alone say how the judge is doing."""
@@ -74,15 +77,16 @@ class PulseFigures:
     def state(self, activator: Activator, losses: Mapping[str, int]) -> None:
         """Tell of the last seconds when a new second has begun."""
         now_ns = self._clock()
+        stands_ns = self._standstill.look(activator.judge.is_line_enabled, now_ns)
         if now_ns < self._due_ns:
             return
-        self._tell(self._pulse(now_ns))
+        self._tell(self._pulse(now_ns, stands_ns))
         # A second that nobody came by in is a second without parts: they go out of the window.
         missed = min((now_ns - self._due_ns) // EVERY_NS, WINDOW_S)
         self._stretches.extend(_Stretch() for _ in range(1 + missed))
         self._due_ns += (1 + (now_ns - self._due_ns) // EVERY_NS) * EVERY_NS
 
-    def _pulse(self, now_ns: int) -> JudgePulse:
+    def _pulse(self, now_ns: int, stands_ns: int | None) -> JudgePulse:
         budgets = [its.budget_ns for its in self._stretches if its.budget_ns is not None]
         return JudgePulse(
             contract=CONTRACT_VERSION,
@@ -93,6 +97,7 @@ class PulseFigures:
             late=sum(its.late for its in self._stretches),
             slowest_ms=max(0, *(its.slowest_ns for its in self._stretches)) / MILLISECOND,
             budget_ms=min(budgets, default=0) / MILLISECOND,
+            line_stands_s=None if stands_ns is None else stands_ns / SECOND,
         )
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from taktgate.staging.judge_sight import NOBODY, JudgeSight, JudgeSign
+
 LONGEST_SLEEP_S: Final = 0.5
 SHORTEST_SLEEP_S: Final = 0.001
 """Less is not worth a sleep; it stays owed."""
@@ -44,30 +46,6 @@ class PaceState(StrEnum):
     """Waiting for the judge to do better."""
     SLOW = "slow"
     """Held to SLOW_BYTES_S: the judge is at its limit for too long, or is not heard."""
-
-
-class JudgeSign(StrEnum):
-    """What is known of the judge."""
-
-    ABSENT = "absent"
-    """No model judges parts here: there is nothing to disturb."""
-    SILENT = "silent"
-    """One may, and its agent does not say how it does."""
-    HEARD = "heard"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgeSight:
-    """The judge as it is seen now."""
-
-    sign: JudgeSign
-    late: int = 0
-    """Parts without a usable answer in time."""
-    share: float = 0.0
-    """The slowest part's share of its time, 1: at its decision deadline."""
-
-
-_NOBODY: Final = JudgeSight(sign=JudgeSign.ABSENT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +118,7 @@ class Pace:
         *,
         rate_bytes_s: float | None = None,
         pause_at: float = 1.0,
-        look: Callable[[], JudgeSight] = lambda: _NOBODY,
+        look: Callable[[], JudgeSight] = lambda: NOBODY,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 from taktgate.contracts.codec import ContractError, decode, is_compatible
 from taktgate.contracts.pulse import JudgePulse
 from taktgate.edge.clock import SECOND, kernel_boot_id, monotonic_ns
-from taktgate.staging.fetch.pace import JudgeSight, JudgeSign
+from taktgate.staging.judge_sight import JudgeSight, JudgeSign
 
 FRESH_NS: Final = 5 * SECOND
 
@@ -19,7 +19,7 @@ class PulseFile:
 
     Attributes:
         path: On inference's volume.
-        may_judge: Tells whether a model may judge parts here: without a pulse, that decides.
+        may_judge: Tells whether a model may judge parts here: an agent speaks without one, too.
     """
 
     path: Path
@@ -32,8 +32,12 @@ class PulseFile:
         pulse = self._read()
         if pulse is None or not self._is_fresh(pulse):
             return JudgeSight(sign=JudgeSign.SILENT if self.may_judge() else JudgeSign.ABSENT)
-        share = pulse.slowest_ms / pulse.budget_ms if pulse.budget_ms > 0.0 else 0.0
-        return JudgeSight(sign=JudgeSign.HEARD, late=pulse.late, share=share)
+        return JudgeSight(
+            sign=JudgeSign.HEARD if self.may_judge() else JudgeSign.ABSENT,
+            late=pulse.late,
+            share=pulse.slowest_ms / pulse.budget_ms if pulse.budget_ms > 0.0 else 0.0,
+            line_stands_s=pulse.line_stands_s,
+        )
 
     def _read(self) -> JudgePulse | None:
         try:
