@@ -68,7 +68,7 @@ class ModuleStation(JudgeStation):
 
     @property
     def shows_pulse(self) -> bool:
-        """Tell whether the agent says how far from its deadline the judge was, on a line that runs."""
+        """Tell whether the agent says how near its deadline the judge was while the line runs."""
         try:
             pulse = decode(JudgePulse, (self.folder / "state" / PULSE_FILE).read_bytes())
         except FileNotFoundError:

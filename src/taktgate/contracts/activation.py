@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, Digest, Finite, Name, Order
 from taktgate.contracts.model import ModelRef
-from taktgate.contracts.staged import ActivationPolicy
+from taktgate.contracts.staged import ActivationPolicy, StagedModel
 
 _OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
 
@@ -81,6 +81,25 @@ class Rollback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An announcement whose model did not load here: it has touched neither line nor trial."""
+
+    __pydantic_config__ = _OPEN_DOCUMENT
+
+    digest: Digest
+    order: Order
+    renewed: Annotated[int, Field(ge=0)] = 0
+    """Which announcement of that model under that order: `StagedModel.renewed`."""
+    reason: Annotated[str, Field(max_length=64)]
+    message: Annotated[str, Field(max_length=500)]
+
+    def is_of(self, notice: StagedModel) -> bool:
+        """Tell whether it is *notice* that was refused, and no other announcement of the same."""
+        asked = (notice.model.digest, notice.order, notice.renewed)
+        return asked == (self.digest, self.order, self.renewed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Activation:
     """The whole document. `generation` rises by one with every durable change."""
 
@@ -99,6 +118,8 @@ class Activation:
     station stays without a model until an operator clears it or another model is confirmed."""
     trial: Trial | None = None
     blocked: tuple[Rollback, ...] = ()
+    refused: Refusal | None = None
+    """The newest since the last trial. The stager looks whether that slot is still what it was."""
     baseline: Baseline = NO_PARTS
     settled_order: Order | None = None
     """The order that was confirmed, satisfied or rolled back last."""

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
 
 from taktgate.contracts.codec import STRICT_DOCUMENT, Name, Order
 from taktgate.contracts.model import ModelRef
@@ -27,3 +30,7 @@ class StagedModel:
     slot: Name
     """Folder below the slots volume; immutable from now on."""
     activation: ActivationPolicy
+    renewed: Annotated[int, Field(ge=0, exclude_if=lambda times: times == 0)] = 0
+    """So many times was this model announced anew under this order, its slot verified or written
+    once more: what was refused before is worth a new try. It is left out while it is 0: modules of
+    before do not know it."""

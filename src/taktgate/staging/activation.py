@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from taktgate.contracts.activation import Activation, Rollback
+from taktgate.contracts.activation import Activation, Refusal, Rollback
 from taktgate.contracts.codec import ContractError, decode, is_compatible
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagingPhase
@@ -83,6 +83,12 @@ def bar_of(activation: Activation | None, *, digest: str, order: str) -> Rollbac
             return rollback
     is_seen = order in {activation.settled_order, *activation.orders_since}
     return rollbacks[-1] if rollbacks and is_seen else None
+
+
+def refusal_of(activation: Activation | None, announced: StagedModel) -> Refusal | None:
+    """Return how inference refused this very announcement, None when it did not."""
+    refused = None if activation is None else activation.refused
+    return refused if refused is not None and refused.is_of(announced) else None
 
 
 def _is_on_trial(activation: Activation, digest: str, order: str) -> bool:

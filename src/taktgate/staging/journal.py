@@ -1,6 +1,7 @@
 """The stager's two documents on the slots volume: where an order stands, and what is announced."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -55,14 +56,16 @@ class Journal:
         self._save(after(self.record, event, error=error, barred=barred))
 
     def announce(self, staged: StagedModel) -> None:
-        """Name *staged* to everybody who reads `announced.json`.
+        """Name *staged* to everybody who reads `announced.json`; the same one again is renewed.
 
         Raises:
             OSError: the disk refused; the former announcement stands.
         """
-        if staged != self.announced:
-            self._disk.publish(self._root / ANNOUNCED_FILE, encode(staged))
-            self.announced = staged
+        before = self.announced
+        if before is not None and (before.model, before.order) == (staged.model, staged.order):
+            staged = replace(staged, renewed=before.renewed + 1)
+        self._disk.publish(self._root / ANNOUNCED_FILE, encode(staged))
+        self.announced = staged
 
     def _save(self, record: Record) -> None:
         if record == self.record:

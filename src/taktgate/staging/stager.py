@@ -1,15 +1,16 @@
 """Carries out the journal's order: tries, says how it ended, and follows inference from there."""
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from taktgate.bundle.errors import BundleError
-from taktgate.contracts.activation import Activation
+from taktgate.contracts.activation import Activation, Refusal
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import Progress, StagingPhase
-from taktgate.staging.activation import bar_of, standing
+from taktgate.staging.activation import bar_of, refusal_of, standing
 from taktgate.staging.errors import (
     BarredError,
     HeldError,
@@ -26,6 +27,8 @@ from taktgate.staging.slots.disk import disk_errors
 from taktgate.staging.slots.slots import Slots
 from taktgate.staging.states import ANNOUNCED, STANDINGS, Event, Request
 from taktgate.staging.typed import typed
+
+log = logging.getLogger(__name__)
 
 _HOLD_LOOK_S: Final = 0.5
 _AT_REST: Final = ANNOUNCED | {StagingPhase.IDLE, StagingPhase.FAILED, StagingPhase.BLOCKED}
@@ -64,6 +67,8 @@ class Stager:
         self._hold_point = hold_point
         self._instruments = instruments
         self._clock = clock
+        self._looked_into: Refusal | None = None
+        """The refusal of inference after which the slot was found to be sound."""
 
     @property
     def progress(self) -> Progress | None:
@@ -119,8 +124,11 @@ class Stager:
     def watch(self, activation: Activation | None) -> None:
         """While nothing is to be staged: follow inference, see holds end, and collect garbage.
 
+        A slot that inference refused is staged again if it is not what it was.
+
         Raises:
             DiskError: the disk refused.
+            GateError: such a slot cannot be verified now.
             ActivationUnknownError: inference's record cannot be read.
         """
         with disk_errors():
@@ -170,7 +178,24 @@ class Stager:
         if announced is None or request is None or not _is_of(announced, request):
             return False
         found = self._slots.verified(announced.slot)
-        return found is not None and found.model == announced.model
+        is_sound = found is not None and found.model == announced.model
+        if not is_sound:
+            version = announced.model.version
+            log.error(
+                "a slot is not what it was",
+                extra={"slot": announced.slot, "model_version": version},
+            )
+        return is_sound
+
+    def _has_rotted(self, activation: Activation | None, announced: StagedModel) -> bool:
+        """Tell whether inference refused what is announced, and its slot is not what it was."""
+        refusal = refusal_of(activation, announced)
+        if refusal is None or refusal == self._looked_into:
+            return False
+        if not self._is_sound():
+            return True
+        self._looked_into = refusal
+        return False
 
     def _follow(self, activation: Activation | None) -> None:
         record, announced = self._journal.record, self._journal.announced
@@ -188,6 +213,9 @@ class Stager:
     def _stand(
         self, activation: Activation | None, announced: StagedModel, request: Request
     ) -> None:
+        if self._has_rotted(activation, announced):
+            self._journal.advance(Event.DAMAGED)
+            return
         phase = standing(activation, announced)
         if phase is self._journal.record.phase:
             return

@@ -1,5 +1,7 @@
 """The activator against a judge that does what it is told, and sometimes forgets."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.inspection.models_of_a_station import (
     FORGOTTEN,
@@ -17,6 +19,7 @@ from tests.unit.inspection.models_of_a_station import (
 from taktgate.contracts.twins import InspectionPhase
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.clock import SECOND
+from taktgate.inspection.agent.activator import Activator
 from taktgate.inspection.agent.phases import Phase
 from taktgate.inspection.agent.report import report_of
 from taktgate.inspection.control import Load, Proof, RunnerState, Swap
@@ -151,6 +154,98 @@ def test_a_refused_candidate_is_reported_and_touches_nothing() -> None:
     station.settle(agent)
     assert phase_of(agent) is Phase.TRIAL
     assert agent.error is None
+
+
+RENEWED = replace(notice("b", "o2"), renewed=1)
+
+
+def loads_of(station: Station, letter: str) -> int:
+    digest = model(letter).digest
+    return sum(isinstance(each, Load) and each.digest == digest for each in station.commands)
+
+
+def refused_once() -> tuple[Station, Activator]:
+    """Return a station that has refused model b, which it would load by now."""
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    station.refusing.clear()
+    assert loads_of(station, "b") == 1
+    return station, agent
+
+
+def test_a_refused_candidate_is_named_to_the_stager_until_the_next_trial() -> None:
+    station, agent = refused_once()
+    refused = station.disk.refused
+    assert refused is not None
+    assert (refused.digest, refused.order, refused.renewed, refused.reason) == (
+        model("b").digest,
+        "o2",
+        0,
+        "GOLDEN",
+    )
+    agent.staged(notice("c", "o3"))
+    station.settle(agent)
+    assert phase_of(agent) is Phase.TRIAL
+    assert station.disk.refused is None
+
+
+def test_what_was_refused_is_tried_again_when_it_is_announced_anew() -> None:
+    station, agent = refused_once()
+    agent.staged(RENEWED)
+    station.settle(agent)
+    assert loads_of(station, "b") == 2
+    assert phase_of(agent) is Phase.TRIAL
+    assert agent.error is None
+
+
+def test_the_same_announcement_again_changes_nothing_after_a_refusal() -> None:
+    station, agent = refused_once()
+    error, disk = agent.error, station.disk
+    for _ in range(3):
+        agent.staged(notice("b", "o2"))
+        station.settle(agent)
+    assert loads_of(station, "b") == 1
+    assert (agent.error, station.disk) == (error, disk)
+
+
+def test_the_same_announcement_again_changes_nothing_in_a_trial() -> None:
+    station, agent = on_trial()
+    disk, commands = station.disk, list(station.commands)
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert (phase_of(agent), station.disk, station.commands) == (Phase.TRIAL, disk, commands)
+
+
+def test_what_is_announced_anew_while_it_loads_in_vain_is_tried_again() -> None:
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    agent.staged(notice("b", "o2"))
+    agent.staged(RENEWED)
+    station.refusing.clear()
+    station.settle(agent)
+    assert loads_of(station, "b") == 2
+    assert phase_of(agent) is Phase.TRIAL
+
+
+def test_what_is_announced_anew_while_it_loads_well_is_not_disturbed() -> None:
+    station, agent = commissioned()
+    agent.staged(notice("b", "o2"))
+    agent.staged(RENEWED)
+    station.settle(agent)
+    assert loads_of(station, "b") == 1
+    assert phase_of(agent) is Phase.TRIAL
+
+
+def test_a_refusal_that_the_disk_does_not_take_is_final_for_its_announcement_all_the_same() -> None:
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    station.disk_is_full = True
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    assert loads_of(station, "b") == 1
+    assert station.disk.refused is None
 
 
 def test_a_new_order_waits_while_a_trial_runs_and_only_the_newest_is_kept() -> None:

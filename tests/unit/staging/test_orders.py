@@ -1,4 +1,5 @@
 import itertools
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ import pytest
 
 from taktgate.bundle.signing import SigningKey, TrustedKeys
 from taktgate.bundle.targets import ReleaseState
-from taktgate.contracts.activation import Activation, Rollback, SlotRef, Trial
+from taktgate.contracts.activation import Activation, Refusal, Rollback, SlotRef, Trial
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import StagingPhase
@@ -558,6 +559,81 @@ def test_a_restart_repairs_a_staged_slot_that_rotted(
     assert restarted.desk.report().phase is StagingPhase.FETCHING
     restarted.work()
     assert restarted.announced_verifies()
+
+
+def refuse(rig: StagerRig, announced: StagedModel) -> None:
+    """Let inference say that it could not load what is announced."""
+    refused = Refusal(
+        digest=announced.model.digest,
+        order=announced.order,
+        renewed=announced.renewed,
+        reason="DIGEST",
+        message="x",
+    )
+    rig.activate(Activation(contract="1.2", generation=1, refused=refused))
+
+
+def rot(rig: StagerRig, announced: StagedModel) -> None:
+    (rig.slots_root / announced.slot / "model.onnx").write_bytes(b"rot")
+
+
+def test_a_slot_that_rotted_before_inference_loaded_it_is_staged_again_without_a_restart(
+    rig: StagerRig, registry: MemoryRegistry
+) -> None:
+    announced = staged(rig, "1.0.0")
+    rot(rig, announced)
+    rig.work()
+    assert rig.desk.report().phase is StagingPhase.STAGED, "nobody has seen it yet"
+    refuse(rig, announced)
+    rig.work()
+    assert rig.desk.report().phase is StagingPhase.FETCHING
+    rig.work()
+    assert rig.announced_verifies()
+    assert rig.announced() == replace(announced, renewed=1)
+    assert len(registry.downloads) == 2
+
+
+def test_a_sound_slot_that_inference_refuses_is_looked_into_once_and_stays(
+    rig: StagerRig, registry: MemoryRegistry
+) -> None:
+    announced = staged(rig, "1.0.0")
+    refuse(rig, announced)
+    rig.work()
+    rot(rig, announced)
+    for _ in range(3):
+        rig.work()
+    assert (rig.desk.report().phase, len(registry.downloads)) == (StagingPhase.STAGED, 1)
+
+
+def test_a_refusal_of_what_was_announced_before_says_nothing_of_what_is_announced_now(
+    rig: StagerRig, registry: MemoryRegistry
+) -> None:
+    announced = staged(rig, "1.0.0")
+    rot(rig, announced)
+    refuse(rig, announced)
+    rig.work()
+    rig.work()
+    rot(rig, announced)
+    for _ in range(3):
+        rig.work()
+    assert (rig.desk.report().phase, len(registry.downloads)) == (StagingPhase.STAGED, 2)
+
+
+def test_each_announcement_of_a_model_under_one_order_has_its_own_number(rig: StagerRig) -> None:
+    numbers = []
+    for version, order in [("1.0.0", "o1"), ("1.0.0", "o1"), ("1.0.0", "o2"), ("1.0.0", "o1")]:
+        rig.desk.take({})
+        rig.work()
+        numbers.append(staged(rig, version, order).renewed)
+    assert numbers == [0, 1, 0, 0]
+
+
+def test_a_first_announcement_says_nothing_that_inferences_of_before_do_not_know(
+    rig: StagerRig,
+) -> None:
+    staged(rig, "1.0.0")
+    document = json.loads((rig.slots_root / "announced.json").read_bytes())
+    assert document.keys() == {"contract", "model", "order", "slot", "activation"}
 
 
 def test_slot_digests_are_of_the_model_they_hold(rig: StagerRig) -> None:

@@ -12,6 +12,7 @@ from taktgate.contracts.activation import (
     NO_PARTS,
     Activation,
     Baseline,
+    Refusal,
     Rollback,
     SlotRef,
     Trial,
@@ -26,7 +27,13 @@ OPERATOR: Final = "operator-"
 
 def begin_trial(activation: Activation, trial: Trial, *, baseline: Baseline) -> Activation:
     """Return the activation to be durable before the swap."""
-    return replace(activation, generation=activation.generation + 1, trial=trial, baseline=baseline)
+    free = replace(activation, refused=None)
+    return replace(free, generation=activation.generation + 1, trial=trial, baseline=baseline)
+
+
+def refuse(activation: Activation, refusal: Refusal) -> Activation:
+    """Return the activation that tells the stager of *refusal*."""
+    return replace(activation, generation=activation.generation + 1, refused=refusal)
 
 
 def with_progress(activation: Activation, progress: Callable[[Trial], Trial]) -> Activation | None:

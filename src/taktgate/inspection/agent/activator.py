@@ -266,8 +266,7 @@ class Activator:
     def _send_back(self, good: SlotRef, breach: Breach, change: Change) -> None:
         """Block the confirmed model: durably first if the disk allows, then on the line."""
         if self.candidate is not None:
-            policy = self._course.policy
-            self._orders.put_back(self._course.withdraw(), policy)
+            self._orders.put_back(self._course.withdraw())
         self._rollbacks.take(self._context.rollback_of(good, breach), change)
         self._good.restart(self._rollbacks.outlook, has_returned=True)
         self._course.send_back_good(good)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.activation import Activation, SlotRef, Trial
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.verdict import VerdictEnvelope
@@ -50,6 +51,7 @@ class Course:
         self.candidate = None if unfinished is None else unfinished.candidate
         self._attempts = 0 if unfinished is None else unfinished.attempts
         self.policy = ActivationPolicy.IMMEDIATE if unfinished is None else unfinished.policy
+        self._renewed = 0
         self._was_load_sent = False
         self._steps: Final[dict[Phase, Callable[[SlotRef], None]]] = {
             Phase.RESUMING: self._resume,
@@ -80,15 +82,15 @@ class Course:
     def begin(self, notice: StagedModel) -> None:
         """Begin with what *notice* orders."""
         self.candidate = SlotRef(model=notice.model, order=notice.order, slot=notice.slot)
-        self._attempts, self.policy = 1, notice.activation
+        self._attempts, self.policy, self._renewed = 1, notice.activation, notice.renewed
         self._load_candidate(Event.ORDERED)
 
-    def withdraw(self) -> SlotRef:
-        """Let go of a candidate before it judges; return it."""
+    def withdraw(self) -> StagedModel:
+        """Let go of a candidate before it judges; return what asked for it."""
         candidate = self._require_candidate()
         self._end(Event.WITHDRAWN)
         self._context.commands.drop(candidate.model.digest)
-        return candidate
+        return self._notice_of(candidate)
 
     def send_back_good(self, good: SlotRef) -> None:
         """Have the line leave *good*, the confirmed model, which is blocked by now."""
@@ -318,10 +320,20 @@ class Course:
             self._send_back(failure(f"{reason}: {message}", self._trial.figures))
             return
         self._end(Event.REFUSED)
-        context.orders.give_up(candidate, reason, message)
+        context.orders.give_up(self._notice_of(candidate), reason, message)
 
     def _may_change(self, candidate: SlotRef) -> bool:
         return self._context.orders.may_change(self.policy, candidate.order)
+
+    def _notice_of(self, candidate: SlotRef) -> StagedModel:
+        return StagedModel(
+            contract=CONTRACT_VERSION,
+            model=candidate.model,
+            order=candidate.order,
+            slot=candidate.slot,
+            activation=self.policy,
+            renewed=self._renewed,
+        )
 
     def _held(self, candidate: SlotRef) -> LoadedModel | None:
         return self._context.judge.model(candidate.model.digest)

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from taktgate.contracts import CONTRACT_VERSION
-from taktgate.contracts.activation import SlotRef
+from taktgate.contracts.activation import Refusal
 from taktgate.contracts.codec import is_compatible
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
 from taktgate.contracts.twins import TypedError
@@ -25,8 +24,9 @@ class OrderDesk:
         self._faults = faults
         self.waiting: StagedModel | None = None
         self._newest: StagedModel | None = None
-        self._given_up: tuple[str, str] | None = None
-        """Digest and order that were refused: not tried again until something else is asked for."""
+        self._given_up: Refusal | None = None
+        """What was refused last: not tried again until it is announced anew, or something else is
+        asked for."""
 
     def take(self, notice: StagedModel) -> bool:
         """Take the newest notice, whatever becomes of the one before.
@@ -50,7 +50,9 @@ class OrderDesk:
         if notice is None or (activation.has_forgotten and self._judge.status is None):
             return None  # what judges may be adopted first
         digest, order, good = notice.model.digest, notice.order, activation.last_known_good
-        if (digest, order) == self._given_up:
+        if (refusal := self._given_up) is not None and refusal.is_of(notice):
+            self.waiting = None
+            self._ledger.refuse(order, refusal.reason, refusal.message)
             return None
         if table.is_settled(activation, digest=digest, order=order):
             self.settle()
@@ -77,16 +79,10 @@ class OrderDesk:
         self._faults.put(Source.WAITING, TypedError(reason="WAITING", message=message, order=order))
         return False
 
-    def put_back(self, candidate: SlotRef, policy: ActivationPolicy) -> None:
-        """Have *candidate*, which had to give way to something urgent, wait unless it is old."""
+    def put_back(self, notice: StagedModel) -> None:
+        """Have *notice*, which had to give way to something urgent, wait unless it is old."""
         if self.waiting is None:
-            self.waiting = StagedModel(
-                contract=CONTRACT_VERSION,
-                model=candidate.model,
-                order=candidate.order,
-                slot=candidate.slot,
-                activation=policy,
-            )
+            self.waiting = notice
 
     def reconsider(self) -> None:
         """Look at the newest notice again: what barred it may have gone."""
@@ -99,7 +95,26 @@ class OrderDesk:
         self.waiting, self._given_up = None, None
         self._faults.clear(Source.ORDER, Source.WAITING)
 
-    def give_up(self, candidate: SlotRef, reason: str, message: str) -> None:
-        """Note that *candidate* was refused: it is not tried again under the same order."""
-        self._given_up = (candidate.model.digest, candidate.order)
-        self._ledger.refuse(candidate.order, reason, message)
+    def give_up(self, notice: StagedModel, reason: str, message: str) -> None:
+        """Note that *notice* was refused, and let the stager know: its slot may have rotted.
+
+        It is not tried again, but for what was announced anew while it loaded.
+        """
+        refusal = Refusal(
+            digest=notice.model.digest,
+            order=notice.order,
+            renewed=notice.renewed,
+            reason=reason[:64],
+            message=message[:500],
+        )
+        self._given_up = refusal
+        self._ledger.save(table.refuse(self._ledger.activation, refusal))
+        self._ledger.refuse(notice.order, reason, message)
+        if self.waiting is None and self._newest is not None and _is_renewal(self._newest, notice):
+            self.waiting = self._newest
+
+
+def _is_renewal(newest: StagedModel, notice: StagedModel) -> bool:
+    """Tell whether *newest* is another announcement of what *notice* announced."""
+    is_same = (newest.model, newest.order) == (notice.model, notice.order)
+    return is_same and newest.renewed != notice.renewed
