@@ -82,8 +82,7 @@ def check_fault(
         watch.look()
         _check_reason(case, station, files.struck)
         files.lift()
-        needs_start = scenario.is_damaged or scenario.is_cramped
-        if needs_start and not station.settle(has_ended):
+        if scenario.is_cramped and not station.settle(has_ended):
             station = _started_again(lives)
             watch = Watch(station, is_damaged=scenario.is_damaged)
         _carry_on(station, world, watch)
@@ -109,10 +108,7 @@ def _check_reason(case: FaultCase, station: HereStation, struck: str) -> None:
 
 
 def _started_again(lives: Lives) -> HereStation:
-    """Return the station after a restart.
-
-    A candidate that was refused is not tried before, and room is not granted before.
-    """
+    """Return the station after a restart, with the room that the operator has granted."""
     before = lives.station
     assert before is not None
     station = lives.start()

@@ -40,7 +40,7 @@ def test_what_the_reading_raises_comes_after_what_was_read() -> None:
         yield b"good"
         raise OSError("the disk does not give it back")
 
-    taken = []
+    taken: list[bytes] = []
     with pytest.raises(OSError, match="does not give it back"):
         taken.extend(read_ahead(pieces()))
 

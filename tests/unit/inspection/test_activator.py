@@ -248,6 +248,21 @@ def test_a_refusal_that_the_disk_does_not_take_is_final_for_its_announcement_all
     assert station.disk.refused is None
 
 
+def test_a_refusal_is_named_to_the_stager_as_soon_as_the_disk_takes_it() -> None:
+    station, agent = commissioned()
+    station.refusing.add(model("b").digest)
+    station.disk_is_full = True
+    agent.staged(notice("b", "o2"))
+    station.settle(agent)
+    station.disk_is_full = False
+    station.settle(agent)
+    assert station.disk.refused is not None
+    assert station.disk.refused.digest == model("b").digest
+    generation = station.disk.generation
+    station.settle(agent)
+    assert station.disk.generation == generation
+
+
 def test_a_new_order_waits_while_a_trial_runs_and_only_the_newest_is_kept() -> None:
     station, agent = on_trial()
     agent.staged(notice("c", "o3"))

@@ -218,6 +218,7 @@ class Activator:
     def tick(self) -> None:
         """Do what depends on time: repeat a failed write, save the baseline at a low rate."""
         self._rollbacks.save()
+        self._orders.tell_refusal()
         self._course.tick()
         self._save_baseline()
         self._consider()

@@ -108,10 +108,16 @@ class OrderDesk:
             message=message[:500],
         )
         self._given_up = refusal
-        self._ledger.save(table.refuse(self._ledger.activation, refusal))
+        self.tell_refusal()
         self._ledger.refuse(notice.order, reason, message)
         if self.waiting is None and self._newest is not None and _is_renewal(self._newest, notice):
             self.waiting = self._newest
+
+    def tell_refusal(self) -> None:
+        """Make what was refused last known to the stager, now or when the disk allows."""
+        refusal, activation = self._given_up, self._ledger.activation
+        if refusal is not None and refusal != activation.refused:
+            self._ledger.save(table.refuse(activation, refusal))
 
 
 def _is_renewal(newest: StagedModel, notice: StagedModel) -> bool:
