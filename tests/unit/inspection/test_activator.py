@@ -210,6 +210,32 @@ def test_the_same_announcement_again_changes_nothing_after_a_refusal() -> None:
     assert (agent.error, station.disk) == (error, disk)
 
 
+def test_a_new_announcement_that_is_refused_as_well_is_tried_no_more() -> None:
+    station, agent = refused_once()
+    station.refusing.add(model("b").digest)
+    for _ in range(3):
+        agent.staged(RENEWED)
+        station.settle(agent)
+    assert loads_of(station, "b") == 2
+    assert station.disk.refused is not None
+    assert station.disk.refused.renewed == 1
+
+
+def test_a_refused_candidate_is_tried_again_when_an_operator_clears_something() -> None:
+    station, agent = on_trial()
+    for _ in range(30):
+        station.part(agent, Verdict.FAIL)
+    station.settle(agent)
+    station.refusing.add(model("c").digest)
+    for _ in range(2):
+        agent.staged(notice("c", "o3"))
+        station.settle(agent)
+    assert loads_of(station, "c") == 1
+    assert agent.clear(model("b").digest) is None
+    station.settle(agent)
+    assert loads_of(station, "c") == 2
+
+
 def test_the_same_announcement_again_changes_nothing_in_a_trial() -> None:
     station, agent = on_trial()
     disk, commands = station.disk, list(station.commands)

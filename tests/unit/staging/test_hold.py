@@ -5,20 +5,33 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.metrics import NoOpMeter
 
-from taktgate.bundle.signing import TrustedKeys
+from taktgate.bundle.signing import SigningKey, TrustedKeys
 from taktgate.contracts.activation import Activation, SlotRef, Trial
+from taktgate.contracts.codec import encode
+from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import StagingPhase
-from taktgate.edge.settings import StagingSettings
+from taktgate.edge.places import places_from
+from taktgate.edge.settings import StagingSettings, load_station
 from taktgate.staging.hold import LINE_CALM_S, Window, hold_text, line_text
 from taktgate.staging.judge_sight import JudgeSight, JudgeSign
+from taktgate.staging.station_stager import station_stager
 from taktgate.standin.staging import MemoryRegistry, MemorySmokeTest, StagerRig
 
 EMPTY = Activation(contract="1.2", generation=1)
 BY_THE_LINE = StagingSettings(while_line_runs="hold", reserve_mb=0)
 RUNS = JudgeSight(sign=JudgeSign.HEARD, line_stands_s=0.0)
 STANDS = JudgeSight(sign=JudgeSign.HEARD, line_stands_s=LINE_CALM_S)
+MODEL = ModelRef(name="weld-seam", version="1.0.0", digest="sha256:" + "a" * 64)
+STATION = """
+station: VIS01
+device_class: cpu
+plc: {address: 127.0.0.1}
+camera: {address: "127.0.0.1:3960"}
+staging: {while_line_runs: hold}
+"""
 LINE_RUNS = "the line runs, or has stood for less than 10 s"
 
 
@@ -301,3 +314,28 @@ def test_where_the_plant_says_nothing_a_running_line_holds_no_order(
     rig.order("2.0.0", "o2")
     rig.work()
     assert rig.announced_verifies()
+
+
+def test_the_stager_of_a_real_station_hears_the_line_where_the_pace_does(
+    tmp_path: Path, key: SigningKey
+) -> None:
+    config, state = tmp_path / "config", tmp_path / "state"
+    for folder in (config / "trusted_keys", state, tmp_path / "slots"):
+        folder.mkdir(parents=True)
+    (config / "trusted_keys/test.pub.pem").write_bytes(key.public_pem())
+    (tmp_path / "station.yaml").write_text(STATION)
+    slot = SlotRef(model=MODEL, order="o1", slot="slot-a")
+    record = replace(EMPTY, last_known_good=slot, settled_order="o1")
+    (state / "activation.json").write_bytes(encode(record))
+    environment = {
+        "TAKTGATE_STATION_FILE": str(tmp_path / "station.yaml"),
+        "TAKTGATE_CONFIG_DIR": str(config),
+        "TAKTGATE_SLOTS_DIR": str(tmp_path / "slots"),
+        "TAKTGATE_STATE_DIR": str(state),
+    }
+    station = load_station(tmp_path / "station.yaml")
+    desk = station_stager(places_from(environment), station, NoOpMeter("test")).desk
+    model = {"name": "weld-seam", "version": "2.0.0", "order": "o2"}
+    desk.take({"model": model, "repository": "file:///nowhere"})
+    desk.work(lambda: None)
+    assert desk.report().hold == "a model judges, and inference is not heard of: the line may run"
