@@ -170,6 +170,15 @@ class TestAdd:
             targets.unrecognized_fields["padding"] = "x" * RegistryLimits().bytes_of("class.cpu")
         assert content_of(shop.folder) == before
 
+    def test_what_too_few_keys_sign_is_not_written(self, shop: Shop) -> None:
+        shop.add("1.0.0")
+        before, files = content_of(shop.folder), shop.publisher.files
+        take_away(shop, "class.cpu-1")
+        files.look_again()
+        with pytest.raises(KeyMissingError, match="0 at hand"), files.edit_targets("class.cpu"):
+            pass
+        assert content_of(shop.folder) == before
+
     def test_serials_rise_for_each_model(self, shop: Shop) -> None:
         for version in ("1.0.0", "2.0.0"):
             shop.add(version)
