@@ -161,15 +161,28 @@ def test_sizes_of_pieces_add_up_to_what_came(tmp_path: Path) -> None:
     assert sum(filled(tmp_path / "d", Registry())) == len(CONTENT)
 
 
+class SyncsNoted(LocalFileSystem):
+    """Notes how long a file is that is synced, and does not wait for the disk."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def sync(self, descriptor: int) -> None:
+        self.lengths.append(os.fstat(descriptor).st_size)
+
+
 def test_each_chunk_is_synced_before_the_next_is_begun(tmp_path: Path) -> None:
-    lengths = []
+    files = SyncsNoted()
+    filled(tmp_path / "d", Registry(), disk=Disk(files))
+    assert files.lengths == [CHUNK_BYTES, 2 * CHUNK_BYTES, len(CONTENT)]
 
-    class Recording(LocalFileSystem):
-        def sync(self, descriptor: int) -> None:
-            lengths.append(os.fstat(descriptor).st_size)
 
-    filled(tmp_path / "d", Registry(), disk=Disk(Recording()))
-    assert lengths == [CHUNK_BYTES, 2 * CHUNK_BYTES, len(CONTENT)]
+def test_what_a_mark_says_is_good_was_synced_before_it(tmp_path: Path) -> None:
+    files, registry = SyncsNoted(), Registry()
+    registry.breaks = [(PIECE, UnreachableError("gone"))]
+    with pytest.raises(UnreachableError):
+        filled(tmp_path / "d", registry, disk=Disk(files))
+    assert files.lengths == [PIECE, len(str(PIECE))]
 
 
 @pytest.mark.parametrize("came", [1, PIECE, WORTHWHILE_BYTES - 1])
