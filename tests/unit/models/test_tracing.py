@@ -1,6 +1,7 @@
 """A version leads back to its first source model, by verified metadata, or says where not."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,3 +122,14 @@ def test_an_unknown_version_and_a_url_without_root_are_refused(shelf: Shelf, sai
     assert "no such bundle" in shelf.trace(said, "9.9.9")["message"]
     assert main(["model", "trace", "1.0.0", "--registry", "https://127.0.0.1:1/r"]) == 1
     assert "needs --trusted-root" in said()[1]
+
+
+def test_a_registry_that_does_not_come_is_not_said_to_be_false(shelf: Shelf, said: Said) -> None:
+    root = str(shelf.path / "metadata/1.root.json")
+    place = ["model", "trace", "1.0.0", "--trusted-root", root, "--registry"]
+    assert main([*place, "http://127.0.0.1:1/r"]) == 1
+    assert re.search(r"/r: cannot be read: \w", said()[1])
+    assert main([*place, "http://127.0.0.1:1/r?sig=c2VjcmV0"]) == 1
+    words = said()[1]
+    assert "with a query" in words
+    assert "c2VjcmV0" not in words

@@ -39,6 +39,11 @@ class TrustedRegistry:
         """
         self._work = work
         is_url = "://" in place
+        if is_url and "?" in place:
+            raise TraceError(
+                f"{place.partition('?')[0]}: a URL with a query, as a SAS is, cannot be traced; "
+                "trace the folder that is pushed there"
+            )
         self.is_own_root = root is None
         if root is None:
             if is_url:
@@ -59,7 +64,7 @@ class TrustedRegistry:
             self._updater.refresh()
             self._roles = self._delegated()
         except (RepositoryError, DownloadError, OSError) as error:
-            raise TraceError(f"{place}: cannot be trusted: {error}") from error
+            raise TraceError(f"{place}: {_refusal(error)}") from error
 
     @property
     def device_classes(self) -> tuple[str, ...]:
@@ -130,6 +135,13 @@ class _FolderFetcher(FetcherInterface):
             raise DownloadHTTPError(str(error), 404) from error
         except OSError as error:
             raise DownloadError(str(error)) from error
+
+
+def _refusal(error: Exception) -> str:
+    """Return why there is nothing to trust: it does not come, or it is not as it must be."""
+    is_absent = isinstance(error, DownloadError | OSError)
+    words = "cannot be read" if is_absent else "cannot be trusted"
+    return f"{words}: {str(error) or error.__cause__ or type(error).__name__}"
 
 
 def _own_root(folder: Path) -> bytes:
