@@ -8,7 +8,7 @@ import pytest
 from taktgate.bundle.signing import SigningKey
 from taktgate.bundle.targets import ReleaseState, class_role
 from taktgate.contracts.twins import ModelOrder
-from taktgate.staging.errors import RetriedError
+from taktgate.staging.errors import NotFoundError, RetriedError
 from taktgate.staging.fetch.web import UrlFetcher
 from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
 from taktgate.staging.slots.disk import Disk
@@ -66,6 +66,18 @@ def test_what_was_revoked_when_the_registry_was_heard_last_is_recalled_as_revoke
     recalled = station.client.recall(station.request)
     assert recalled is not None
     assert recalled.facts.state is ReleaseState.REVOKED
+
+
+def test_what_a_role_may_not_speak_of_any_more_is_not_recalled(station: Station) -> None:
+    station.client.offer(station.request)
+    files = station.registry.publisher.files
+    with files.change(), files.edit_targets() as targets:
+        assert targets.delegations is not None
+        assert targets.delegations.roles is not None
+        targets.delegations.roles[class_role(DEVICE_CLASS)].paths = ["bundles/pores/*/*"]
+    with pytest.raises(NotFoundError):
+        station.client.offer(station.request)
+    assert station.client.recall(station.request) is None
 
 
 @pytest.mark.parametrize("role", ["targets", class_role(DEVICE_CLASS)])
