@@ -1,6 +1,7 @@
 """A bundle says what was measured, and a description that is wrong is refused by its field."""
 
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,19 @@ def test_the_hil_report_is_named_by_its_digest(desk: Desk, said: Said) -> None:
     (desk.folder / "hil.json").write_text("{}")
     assert desk.pack("--json", "--hil-report", str(desk.folder / "hil.json")) == 0
     assert json.loads(said()[0])["manifest"]["hil_report_digest"] == digest_of(b"{}")
+
+
+def test_a_disk_that_refuses_leaves_the_bundle_that_was_there(desk: Desk, said: Said) -> None:
+    bundle = Path(packed(desk, said)["bundle"])
+    before, names = bundle.read_bytes(), sorted(bundle.parent.iterdir())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        assert desk.pack() == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large" in said()[1]
+    assert (bundle.read_bytes(), sorted(bundle.parent.iterdir())) == (before, names)
 
 
 def test_a_sample_that_is_trained_here_gets_its_source_model(desk: Desk, said: Said) -> None:

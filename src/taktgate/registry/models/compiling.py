@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taktgate.bundle import layout
-from taktgate.bundle.archive import pack
 from taktgate.bundle.compatibility import CompatibilityMatrix, MatrixRow
 from taktgate.bundle.golden import GoldenImage, load_golden
 from taktgate.bundle.manifest import (
@@ -33,7 +32,7 @@ from taktgate.registry.models.description import TestImages
 from taktgate.registry.models.errors import DisagreementError, ToolchainError
 from taktgate.registry.models.measuring import Lines, Measured, Progress, deviation
 from taktgate.registry.models.onnx_header import read_header
-from taktgate.registry.models.packing import Packed
+from taktgate.registry.models.packing import Packed, write_bundle
 
 Level = Literal["basic", "extended", "all"]
 
@@ -208,5 +207,5 @@ def _artifact(order: CompileOrder, provider: Any) -> Artifact:
 def _written(order: CompileOrder, manifest: Manifest, files: dict[str, bytes]) -> Packed:
     order.out.mkdir(parents=True, exist_ok=True)
     name = f"{manifest.name}-{manifest.version}-{manifest.device_class}.bundle"
-    digest = pack(manifest=manifest, files=files, key=order.key, to=order.out / name)
+    digest = write_bundle(manifest, files, key=order.key, to=order.out / name)
     return Packed(bundle=order.out / name, digest=digest, manifest=manifest, source=None)

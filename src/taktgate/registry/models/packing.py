@@ -160,7 +160,7 @@ def _written(
     order.out.mkdir(parents=True, exist_ok=True)
     stem = f"{manifest.name}-{manifest.version}"
     bundle = order.out / f"{stem}.bundle"
-    digest = pack(manifest=manifest, files=files, key=order.key, to=bundle)
+    digest = write_bundle(manifest, files, key=order.key, to=bundle)
     publish(order.out / f"{stem}.source.json", source.to_bytes(), mode=0o644)
     return Packed(
         bundle=bundle,
@@ -168,6 +168,22 @@ def _written(
         manifest=manifest,
         source=order.out / f"{stem}.source.json",
     )
+
+
+def write_bundle(manifest: Manifest, files: dict[str, bytes], *, key: SigningKey, to: Path) -> str:
+    """Write a bundle to *to*, whole or not at all; return its digest.
+
+    Raises:
+        ArchiveError: It would be too large.
+        OSError: The folder refuses it; what lay there before lies there still.
+    """
+    coming = to.with_name(f".{to.name}.tmp")
+    try:
+        digest = pack(manifest=manifest, files=files, key=key, to=coming)
+        coming.replace(to)
+    finally:
+        coming.unlink(missing_ok=True)
+    return digest
 
 
 def _input(header: Header) -> ModelInput:
