@@ -53,6 +53,7 @@ RULES = [
     (put("version", value="1.0.0\n"), "version"),
     (put("version", value="x" * 65), "version"),
     (put("source_digest", value="sha256:ABC"), "source_digest"),
+    (put("source_digest", value="sha256:" + "0" * 64), "source_digest must be that of model.onnx"),
     (put("opset", value="18"), "opset"),
     (put("opset", value=True), "opset"),
     (put("input", "dtype", value="float16"), "input.dtype"),
