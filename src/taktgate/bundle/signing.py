@@ -110,11 +110,6 @@ class TrustedKeys:
         keys = [_load_public_key(file) for file in files]
         return cls({key_id_of(key): key for key in keys})
 
-    @property
-    def key_ids(self) -> frozenset[str]:
-        """Return the ids of the keys."""
-        return frozenset(self._keys)
-
     def verify(self, manifest: bytes, signature: bytes) -> None:
         """Accept *manifest* if *signature*, the content of `manifest.sig`, is good and trusted.
 

@@ -114,13 +114,3 @@ def slots_in_use(activation: Activation | None) -> frozenset[str]:
         trial.candidate if trial else None,
     )
     return frozenset(its.slot for its in held if its is not None)
-
-
-def has_settled(activation: Activation | None, announced: StagedModel | None) -> bool:
-    """Tell whether inference is through with *announced*: it will take up no older announcement."""
-    return (
-        announced is not None
-        and activation is not None
-        and activation.trial is None
-        and activation.settled_order == announced.order
-    )

@@ -42,8 +42,7 @@ class Instruments:
 
     def collected(self, slots: int) -> None:
         """Count removed slots."""
-        if slots:
-            self._collected.add(slots)
+        self._collected.add(slots)
 
 
 def show_pace(meter: Meter, pace: Pace) -> None:

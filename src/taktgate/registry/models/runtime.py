@@ -29,7 +29,6 @@ _LEVELS: Final = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
     "all": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-LEVELS: Final = tuple(_LEVELS)
 
 
 def providers() -> list[str]:
