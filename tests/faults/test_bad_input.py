@@ -436,7 +436,8 @@ def test_bad_input_is_reported_with_its_reason_and_leaves_what_is_live_alone(
         station.ordered(repository, case.model)
     report = station.reported()
     assert_says(report.lastError, case)
-    assert logged(caplog, case.reason)
+    assert report.lastError is not None
+    assert logged(caplog, case.reason, retry_at=report.lastError.retryAt)
     assert SECRET not in caplog.text + str(station.hub.reported)
     assert station.live_files() == before
     assert report.staged is not None
@@ -450,8 +451,11 @@ def assert_says(error: TypedError | None, case: Case) -> None:
     assert error.order == (None if case.reason == "BAD_TWIN" else "o2")
 
 
-def logged(caplog: pytest.LogCaptureFixture, reason: str) -> bool:
-    return reason in {getattr(record, "reason", None) for record in caplog.records}
+def logged(caplog: pytest.LogCaptureFixture, reason: str, *, retry_at: str | None) -> bool:
+    return any(
+        (getattr(record, "reason", None), getattr(record, "retry_at", None)) == (reason, retry_at)
+        for record in caplog.records
+    )
 
 
 def threshold_not_met(registry: HostileRegistry) -> None:
@@ -512,7 +516,7 @@ def test_an_attack_by_the_registry_ends_in_its_own_reason_and_is_retried(
     assert error is not None
     assert (error.reason, error.order) == (reason, "o3"), error
     assert error.retryAt is not None
-    assert logged(caplog, reason)
+    assert logged(caplog, reason, retry_at=error.retryAt)
     assert station.live_files() == before
 
 

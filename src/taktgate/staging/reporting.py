@@ -68,7 +68,11 @@ class Reporter:
         if now.lastError is not None:
             log.warning(
                 "order is not staged",
-                extra={"reason": now.lastError.reason, "error": now.lastError.message},
+                extra={
+                    "reason": now.lastError.reason,
+                    "error": now.lastError.message,
+                    "retry_at": now.lastError.retryAt,
+                },
             )
         self._reported, self._reported_at_s = now, moment_s
 
