@@ -120,6 +120,14 @@ def test_more_than_the_limit_is_refused_whether_announced_or_not(
         fetched(serve(whole(CONTENT, length)).url, limit=len(CONTENT) - 1)
 
 
+def test_an_announced_length_above_the_limit_is_refused_before_a_byte_is_taken(
+    serve: Serve,
+) -> None:
+    large = serve(whole(bytes(4 << 20))).url
+    with pytest.raises(TooLargeError, match=f"{4 << 20} bytes, limit {3 << 20}"):
+        next(UrlFetcher().fetch(large, limit_bytes=3 << 20))
+
+
 def test_an_endless_stream_ends_at_the_limit(serve: Serve) -> None:
     def endless(handler: Handler) -> None:
         status(200)(handler)
