@@ -77,7 +77,6 @@ def test_every_metric_is_there_by_the_name_that_a_scrape_gives_it() -> None:
     instruments = Instruments(meter, phase=lambda: StagingPhase.IDLE)
     show_pace(meter, Pace())
     instruments.fetched(1)
-    instruments.paused()
     instruments.attempted(1.0, NotFoundError("no such bundle"))
     instruments.collected(1)
     scraped = set(

@@ -165,14 +165,10 @@ class Installer:
         return self._slots.unpack(path, request.model, heed=self._heed(check))
 
     def _fill(self, spool: Spool, offer: Offer, check: Callable[[], None]) -> None:
-        is_waiting = False
         with closing(spool.fill(offer, self._registry)) as sizes:
             for size_bytes in sizes:
                 self.progress = Progress(fetchedBytes=spool.size_bytes, totalBytes=offer.size_bytes)
                 self._instruments.fetched(size_bytes)
-                if size_bytes == 0 and not is_waiting:
-                    self._instruments.paused()
-                is_waiting = size_bytes == 0
                 check()
 
     def _heed(self, check: Callable[[], None]) -> Heed:

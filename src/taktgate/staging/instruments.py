@@ -17,7 +17,6 @@ class Instruments:
         self._fetched = meter.create_counter("model_stager_fetched", unit="By")
         self._duration = meter.create_histogram("model_stager_staging_duration", unit="s")
         self._failures = meter.create_counter("model_stager_failures")
-        self._pauses = meter.create_counter("model_stager_pauses")
         self._collected = meter.create_counter("model_stager_collected_slots")
 
         def observe(_: CallbackOptions) -> Iterable[Observation]:
@@ -29,10 +28,6 @@ class Instruments:
     def fetched(self, size_bytes: int) -> None:
         """Count bytes that came from the registry."""
         self._fetched.add(size_bytes)
-
-    def paused(self) -> None:
-        """Count a download that begins to wait on purpose."""
-        self._pauses.add(1)
 
     def attempted(self, duration_s: float, error: StagingError | BundleError | None) -> None:
         """Count one attempt, with the reason why it did not end in an announcement."""
@@ -46,10 +41,14 @@ class Instruments:
 
 
 def show_pace(meter: Meter, pace: Pace) -> None:
-    """Show what heavy work is doing as one series per state."""
+    """Show what heavy work is doing as one series per state, and how often it has paused."""
 
-    def observe(_: CallbackOptions) -> Iterable[Observation]:
+    def state(_: CallbackOptions) -> Iterable[Observation]:
         now = pace.status.state
         return [Observation(int(one is now), {"state": one.value}) for one in PaceState]
 
-    meter.create_observable_gauge("model_stager_pace", callbacks=[observe])
+    def pauses(_: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(pace.pauses)]
+
+    meter.create_observable_gauge("model_stager_pace", callbacks=[state])
+    meter.create_observable_counter("model_stager_pauses", callbacks=[pauses])

@@ -112,6 +112,12 @@ def test_a_pause_ends_when_the_judge_has_done_well_for_some_seconds() -> None:
     assert world.work(MB) == pytest.approx(20 + CALM_S, abs=1.1)
 
 
+def test_pauses_are_counted_where_they_begin_and_a_rate_is_none() -> None:
+    world = World(lambda now_s: LATE if now_s % 60 < 5 else WELL, rate=MB)
+    world.work(100 * MB)
+    assert world.pace.pauses == world.now_s // 60 + 1
+
+
 def test_a_judge_just_below_the_limit_ends_no_pause_and_begins_none() -> None:
     world = World(lambda now_s: SLOW if 1 < now_s < 2 else TIGHT if now_s < 30 else WELL)
     world.now_s = 1.5

@@ -133,6 +133,8 @@ class Pace:
         self._judge = PaceStatus()
         self._status, self._asked_s = PaceStatus(), 0.0
         self._limited_s = -FORGOTTEN_S
+        self.pauses = 0
+        """So many times has work begun to wait for the judge to do better."""
 
     @property
     def status(self) -> PaceStatus:
@@ -161,10 +163,7 @@ class Pace:
     def _wait_s(self) -> float:
         now_s = self._asked_s = self._clock()
         if now_s - self._looked_s >= LOOK_EVERY_S:
-            # What passed while nobody asked is nobody's pause.
-            passed_s = min(now_s - self._looked_s, 2 * LOOK_EVERY_S)
-            self._looked_s = now_s
-            self._judge = self._since(self._watch.look(self._look(), passed_s=passed_s))
+            self._look_at_judge(now_s)
         limited_s = self._network.wait_s(self._rate_bytes_s, now_s)
         is_slow = self._judge.state is PaceState.SLOW
         slow_s = self._slow.wait_s(SLOW_BYTES_S if is_slow else None, now_s)
@@ -177,9 +176,15 @@ class Pace:
             self._status = PaceStatus(state=PaceState.LIMITED, why="staging.rate_mb_s")
         return max(limited_s, slow_s)
 
-    def _since(self, status: PaceStatus) -> PaceStatus:
-        """Return *status* with the reason that began it, so that a pause is reported once."""
-        return self._judge if status.state is self._judge.state else status
+    def _look_at_judge(self, now_s: float) -> None:
+        # What passed while nobody asked is nobody's pause.
+        passed_s = min(now_s - self._looked_s, 2 * LOOK_EVERY_S)
+        self._looked_s = now_s
+        status = self._watch.look(self._look(), passed_s=passed_s)
+        if status.state is self._judge.state:
+            return  # with the reason that began it: a pause is reported once
+        self._judge = status
+        self.pauses += status.state is PaceState.PAUSED
 
 
 def _why(sight: JudgeSight) -> str:
