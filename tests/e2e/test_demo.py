@@ -123,11 +123,15 @@ KILLED = {
 }
 """What is killed, in this order, and whether a part must be lost to it."""
 FIRST_KILL_S, KILL_RATE = 3, 5
+WHOLE_MODULES = ("inference", "plc_writer")
+"""With all their processes, which start one after the other, on a busy machine in some seconds."""
 BESIDE_THE_LINE = ("inference/agent", "plc_writer/agent", "model_stager/stager", "model_stager")
 
 
 def seconds_after(name: str) -> int:
     """Return how long the line runs on before the next kill: no part waits for some."""
+    if name in WHOLE_MODULES:
+        return 7
     return 3 if name in BESIDE_THE_LINE else 5
 
 
@@ -149,7 +153,7 @@ def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path, wor
         struck, over = KILL_RATE * at_s, KILL_RATE * (at_s + seconds_after(name)) - 4
         if KILLED[name]:
             assert not all(judged[struck:over]), f"{name} was killed, and no part noticed"
-        assert judged[over], f"the line has recovered from {name}"
+        assert any(judged[over : over + 4]), f"the line has recovered from {name}"
     assert leftovers(str(world)) == []
 
 
@@ -198,14 +202,18 @@ def test_the_line_stays_safe_through_plc_faults_and_comes_back_from_each(tmp_pat
         assert name in output
 
 
+UNHURRIED = ("--rate", "5", "--deadline-ms", "600")
+"""Two stations on a busy machine: a verdict that comes late would be held against the model."""
+
+
 def test_a_new_model_is_confirmed_ring_by_ring(tmp_path: Path) -> None:
-    code, figures, output = demo("--canary", "--rate", "5", folder=tmp_path)
+    code, figures, output = demo("--canary", *UNHURRIED, folder=tmp_path)
     assert code == 0, output
     assert set(figures["rollout"]["live"].values()) == {"1.1.0"}
 
 
 def test_a_model_that_rejects_too_much_goes_back_by_itself(tmp_path: Path) -> None:
-    code, figures, output = demo("--canary", "--bad-model", "--rate", "5", folder=tmp_path)
+    code, figures, output = demo("--canary", "--bad-model", *UNHURRIED, folder=tmp_path)
     assert code == 0, output
     assert set(figures["rollout"]["live"].values()) == {"1.0.0"}
     assert figures["rollout"]["layers"] == []
