@@ -1,6 +1,7 @@
 """The real writer, over TCP, before the real PLC program: it goes the way of the model, or stops.
 
-`scripts/plc_conformance` plays thousands of traces; here are those that cover each scenario.
+`scripts/plc_conformance` plays thousands of traces, the ways to all seeded bugs, and verdicts by
+the million; here are the traces that cover each scenario, and a sample of the rest.
 """
 
 import asyncio
@@ -31,6 +32,8 @@ from taktgate.standin.verdict_storm import campaign as storms
 from taktgate.standin.verdict_storm.storm import Storm
 
 STATES = 100
+EACH_WAY_FOR = 4
+"""Bugs, for one whose way is played: to find a way takes longer than to play it."""
 BY_CACHED_PACKETS = ("loss", "torn-copy")
 RULES = {bug.name: bug for bug in BUGS}
 FOUND_RULES = (
@@ -95,9 +98,8 @@ def test_no_kind_of_move_is_left_out() -> None:
     assert found == {move.name for move in MOVES}
 
 
-@pytest.mark.parametrize("part", range(4))
-def test_ways_to_the_seeded_bugs_are_safe_without_them(part: int) -> None:
-    scores = [of_bug(bug) for bug in BUGS[part::4]]
+def test_ways_to_the_seeded_bugs_are_safe_without_them() -> None:
+    scores = [of_bug(bug) for bug in BUGS[::EACH_WAY_FOR]]
 
     assert play_each(score for score in scores if score is not None) > 8
 
@@ -138,10 +140,10 @@ def test_same_seed_walks_the_same_way() -> None:
     assert ways[0] == ways[1] != ways[2]
 
 
-def test_four_thousand_verdicts_in_a_storm_move_no_gate_wrongly() -> None:
-    season = storms.run(4_000, seed=1, tell=lambda words: None)
+def test_two_thousand_verdicts_in_a_storm_move_no_gate_wrongly() -> None:
+    season = storms.run(2_000, seed=1, tell=lambda words: None)
 
-    assert season.verdicts >= 4_000
+    assert season.verdicts >= 2_000
     assert season.wrong == 0, season.as_dict()["findings"]
     happened = season.as_dict()["disturbances"]
     assert all(happened[name] for name in ("hub_lost", "hub_twice", "writes_lost", "start_writer"))
@@ -153,7 +155,7 @@ def test_storm_tells_when_a_part_passes_by_what_was_said_of_another() -> None:
         for name in ("foreign", "mismatch", "objection")
     )
     with seeded(Bug(name="", forgot="", scenario="", property="", patches=patches)):
-        assert any(Storm(seed=seed).run(1_500).foreign for seed in range(1, 9))
+        assert any(Storm(seed=seed).run(1_500).foreign for seed in range(2, 9))
 
 
 def test_storm_tells_when_the_gate_opens_without_a_pass() -> None:
