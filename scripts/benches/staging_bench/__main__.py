@@ -52,7 +52,7 @@ class Effort:
 
 
 FULL_EFFORT: Final = Effort(
-    rate_rounds=15, kills=10, starts=10, rounds=10, parts=300, limits=limits.Limits()
+    rate_rounds=16, kills=10, starts=10, rounds=10, parts=300, limits=limits.Limits()
 )
 QUICK_EFFORT: Final = Effort(
     rate_rounds=2, kills=2, starts=1, rounds=2, parts=60, limits=limits.SHORT

@@ -1,8 +1,10 @@
 """How fast a bundle of 200 MB gets to the disk, against the disk's own sequential rate.
 
-Four durations take turns. *disk*: the same number of bytes written in one go and synced. *disk and
-back*: likewise, and read from the disk again. *download*: the real spool takes the archive from a
-registry in this process's memory, hashes it, writes it and syncs each chunk. *install*: the archive
+Four durations take turns, each round beginning with another one: how fast a disk gives back what
+was just written depends on where it lies and on what was written before. *disk*: the same number of
+bytes written in one go and synced. *disk and back*: likewise, and read from the disk again.
+*download*: the real spool takes the archive from a registry in this process's memory, hashes it,
+writes it and syncs each chunk. *install*: the archive, in the page cache as a fresh download is,
 is unpacked into a slot folder, each file synced, and what the disk gives back is verified:
 signature, digests, compatibility.
 
@@ -71,20 +73,20 @@ def measure(
     folder.mkdir()
     slots = Slots(folder, disk=disk, gate=StationGate(config=config, device_class="cpu"))
     order = ModelOrder(name=NAME, version=VERSION, order="o1")
-    spooled = folder / "download"
 
     def download() -> None:
-        for _ in Spool(spooled, disk=disk, pace=Pace()).fill(registry.only, registry):
+        spool = Spool(folder / "download", disk=disk, pace=Pace())
+        for _ in spool.fill(registry.only, registry):
             pass
 
     steps: dict[str, Callable[[], object]] = {
         DISK: lambda: _write(folder / "plain", content),
         BACK: lambda: _write_and_read(folder / "returned", content),
         DOWNLOAD: download,
-        INSTALL: lambda: slots.unpack(spooled, order),
+        INSTALL: lambda: slots.unpack(bundle, order),
     }
     for number in range(rounds + 1):
-        for case in CASES:
+        for case in _turn(number):
             os.sync()
             began_s = time.monotonic()
             steps[case]()
@@ -106,6 +108,11 @@ def lines(found: Rates) -> list[Line]:
         for case, measure in MEASURE_OF.items()
         for share in (found.share(case, measure),)
     ]
+
+
+def _turn(number: int) -> tuple[str, ...]:
+    first = number % len(CASES)
+    return CASES[first:] + CASES[:first]
 
 
 class _MemoryRegistry:
