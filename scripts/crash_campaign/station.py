@@ -42,6 +42,7 @@ from taktgate.staging.registry.client import TRUSTED_ROOT_FILE, TufRegistry
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.slots.gate import StationGate
 from taktgate.staging.station_stager import TRUST_FOLDER
+from taktgate.standin.faulty_files import Fault, FaultyFileSystem
 
 SHADOW_PARTS: Final = 3
 LIMIT_ROUNDS: Final = 60
@@ -120,6 +121,7 @@ class HereStation:
 
     def _wire_stager(self, files: FileSystem, staging: StagingSettings) -> None:
         places, disk = self.places, Disk(files)
+        self._disk = disk
         self.journal = RowJournal(places.slots, disk=disk)
         self.registry = NotedRegistry(
             TufRegistry(
@@ -186,6 +188,10 @@ class HereStation:
             change()
         except OSError:
             self.reported.add(STATE_WRITE)  # the answer to the operator's request
+
+    def kill_stager(self) -> None:
+        """Have the stager's process die: what it would still do to the disk does not happen."""
+        self._disk.files = FaultyFileSystem(fault=Fault.POWER_CUT)
 
     @property
     def phase(self) -> StagingPhase:

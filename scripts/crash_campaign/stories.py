@@ -19,10 +19,7 @@ from crash_campaign.world import BAD, World
 from taktgate.contracts.twins import StagingPhase
 from taktgate.inspection.agent.phases import Phase
 from taktgate.staging.errors import SupersededError
-
-
-class KilledError(BaseException):
-    """The process is killed; the power stays on."""
+from taktgate.standin.faulty_files import PowerCutError
 
 
 def _first(start: Start, world: World) -> None:
@@ -43,9 +40,10 @@ def _resumed(start: Start, world: World) -> None:
 
     def die() -> None:
         if next(pieces, None) is None:
-            raise KilledError
+            station.kill_stager()
+            raise PowerCutError
 
-    with suppress(KilledError):
+    with suppress(PowerCutError):
         station.step_stager(die)
     _second(start, world)
 
