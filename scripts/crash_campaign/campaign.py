@@ -2,6 +2,7 @@
 
 import gc
 import multiprocessing
+import os
 import random
 import shutil
 import time
@@ -210,7 +211,7 @@ class Campaign:
         if workers == 1:
             yield from map(work, range(len(cases)))
             return
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
+        with multiprocessing.get_context("fork").Pool(workers, os.nice, (19,)) as pool:
             yield from pool.imap_unordered(work, range(len(cases)), _CHUNK)
 
 

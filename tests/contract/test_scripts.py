@@ -305,17 +305,16 @@ def run_tests(root: Path, *arguments: str, fails: str = "nothing") -> tuple[int,
 
 @pytest.mark.parametrize(
     ("fails", "code"),
-    [("nothing", 0), (" tests/e2e", 3), (" tests/contract", 3), ("--ignore=tests/contract", 3)],
+    [("nothing", 0), (" tests/contract", 3), ("--ignore=tests/contract", 3)],
 )
-def test_all_tests_run_in_three_groups_and_any_may_fail(
+def test_all_tests_run_in_two_halves_and_either_may_fail(
     tmp_path: Path, fails: str, code: int
 ) -> None:
     ended, calls = run_tests(tmp_path, fails=fails)
     assert ended == code
     assert sorted(calls) == [
         "-m pytest --ignore=tests/e2e --ignore=tests/unit --ignore=tests/contract",
-        "-m pytest -p no:cacheprovider tests/e2e",
-        "-m pytest -p no:cacheprovider tests/unit tests/contract",
+        "-m pytest -p no:cacheprovider tests/e2e tests/unit tests/contract",
     ]
 
 
