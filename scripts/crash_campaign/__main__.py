@@ -24,9 +24,9 @@ from crash_campaign.tools_here import small_and_silent
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of its own is made in it
 _EXAMPLE: Final = """\
 examples:
-  scripts/crash_points --json crash.json     all of it, some minutes
-  scripts/crash_points --sample 500          some states of every scenario, no mutants
-  scripts/crash_points --replay second:41:7  one state again, with all that is known of it
+  scripts/crash_points --json crash.json      all of it, some minutes
+  scripts/crash_points --sample 500           some states of every scenario, no mutants
+  scripts/crash_points --replay second:31:23  one state again, with all that is known of it
 exit: 0 nothing found, 1 a violation or a mutant that survived, 2 usage
 """
 
