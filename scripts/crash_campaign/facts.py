@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +70,8 @@ class RowJournal(Journal):
 
     last = "start"
 
-    def __init__(self, root: Path, *, disk: Disk) -> None:
-        super().__init__(root, disk=disk)
+    def __init__(self, root: Path, *, disk: Disk, wall: Callable[[], datetime]) -> None:
+        super().__init__(root, disk=disk, wall=wall)
         self.seen: set[str] = set()
 
     def resume(self, *, fetched_chunks: int = 0) -> None:

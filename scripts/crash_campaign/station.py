@@ -122,7 +122,7 @@ class HereStation:
     def _wire_stager(self, files: FileSystem, staging: StagingSettings) -> None:
         places, disk = self.places, Disk(files)
         self._disk = disk
-        self.journal = RowJournal(places.slots, disk=disk)
+        self.journal = RowJournal(places.slots, disk=disk, wall=self.clock.wall)
         self.registry = NotedRegistry(
             TufRegistry(
                 places.slots / TRUST_FOLDER,

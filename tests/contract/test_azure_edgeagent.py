@@ -89,7 +89,8 @@ def test_module_gets_exactly_its_environment(
         "SCRATCH": str(device.directory / "tmpfs" / "probe" / "tmp" / "x"),
         "URL": "http://a/tmp",
     }
-    wait_until(lambda: "probe runs" in device.log_file("probe").read_text())
+    log = device.log_file("probe")
+    wait_until(lambda: log.exists() and "probe runs" in log.read_text())
     state = wait_until(lambda: module(world))
     assert (state["runtimeStatus"], state["restartCount"]) == ("running", 0)
     assert reported(world)["lastDesiredStatus"]["code"] == 200

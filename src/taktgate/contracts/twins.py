@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ class StagerDesired:
     repository: Annotated[str, Field(pattern=r"^(https?|file)://")] | None = None
 
 
+MAX_COURSE: Final = 12
+"""So many phases of one order are told at most."""
+
+
 class StagingPhase(StrEnum):
     """Where the stager stands with the newest order."""
 
@@ -55,6 +59,17 @@ class StagingPhase(StrEnum):
     FAILED = "failed"
     BLOCKED = "blocked"
     """It was rolled back here under this order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStart:
+    """When an order entered a phase."""
+
+    __pydantic_config__ = STRICT_DOCUMENT
+
+    phase: StagingPhase
+    at: str
+    """Wall-clock label (ISO 8601, seconds, UTC)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +131,8 @@ class StagerReported:
     code: str
     phase: StagingPhase
     order: Order | None = None
+    course: Annotated[tuple[PhaseStart, ...], Field(max_length=MAX_COURSE)] = ()
+    """How `order` came to `phase`: also what was over before it could be reported."""
     staged: ModelRef | None = None
     slot: Name | None = None
     progress: Progress | None = None

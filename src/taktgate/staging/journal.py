@@ -1,13 +1,17 @@
 """The stager's two documents on the slots volume: where an order stands, and what is announced."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
 from taktgate.contracts.codec import ContractError, decode, encode, is_compatible
 from taktgate.contracts.staged import StagedModel
 from taktgate.contracts.twins import TypedError
+from taktgate.staging.course import extended
+from taktgate.staging.hold_point import utc_now
 from taktgate.staging.slots.disk import Disk
 from taktgate.staging.states import Event, Record, Request, after, ordered, resumed
 
@@ -22,8 +26,10 @@ D = TypeVar("D", Record, StagedModel)
 class Journal:
     """Keeps both documents: saved durably first, then true in memory."""
 
-    def __init__(self, root: Path, *, disk: Disk) -> None:
+    def __init__(self, root: Path, *, disk: Disk, wall: Callable[[], datetime] = utc_now) -> None:
+        """Read both from the folder *root*; *wall*, in UTC, labels when a phase began."""
         self._root = root
+        self._wall = wall
         self._disk = disk
         self.record = _read(root / RECORD_FILE, Record) or Record()
         self.announced = _read(root / ANNOUNCED_FILE, StagedModel)
@@ -70,6 +76,8 @@ class Journal:
     def _save(self, record: Record) -> None:
         if record == self.record:
             return
+        course = extended(record.course, record.phase, self._wall())
+        record = replace(record, course=course)
         self._disk.publish(self._root / RECORD_FILE, encode(record))
         self.record = record
 

@@ -117,6 +117,7 @@ class OrderDesk:
             code=self._code,
             phase=record.phase,
             order=record.request.model.order if record.request else None,
+            course=record.course,
             staged=announced.model if announced else None,
             slot=announced.slot if announced else None,
             progress=self._stager.progress,

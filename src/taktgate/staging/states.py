@@ -16,7 +16,7 @@ from pydantic import Field
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import STRICT_DOCUMENT, Digest
-from taktgate.contracts.twins import ModelOrder, StagingPhase, TypedError
+from taktgate.contracts.twins import ModelOrder, PhaseStart, StagingPhase, TypedError
 from taktgate.staging.errors import IllegalTransitionError
 
 MAX_UNFINISHED: Final = 5
@@ -177,6 +177,8 @@ class Record:
     contract: str = CONTRACT_VERSION
     phase: StagingPhase = StagingPhase.IDLE
     request: Request | None = None
+    course: tuple[PhaseStart, ...] = ()
+    """The phases under this order; the journal knows the time, and keeps it."""
     error: TypedError | None = None
     unfinished: Annotated[int, Field(ge=0)] = 0
     """Restarts in a row that found its work begun, not ended, and no further than before."""
@@ -267,4 +269,6 @@ def given_up(record: Record, reason: str, message: str, cause: TypedError | None
         message=message,
         order=record.request.model.order if record.request else None,
     )
-    return Record(phase=StagingPhase.FAILED, request=record.request, error=error)
+    return Record(
+        phase=StagingPhase.FAILED, request=record.request, course=record.course, error=error
+    )

@@ -175,7 +175,7 @@ class StagerRig:
         self.now_s = 0.0
         self.judge = NOBODY
         disk, pace = Disk(files), pace or Pace()
-        self.journal = Journal(self.slots_root, disk=disk)
+        self.journal = Journal(self.slots_root, disk=disk, wall=self.wall)
         assembly = Assembly.of(
             self.journal,
             self.slots_root,

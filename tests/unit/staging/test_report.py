@@ -6,6 +6,8 @@ from taktgate.contracts.activation import Activation, Rollback, SlotRef, Trial
 from taktgate.contracts.codec import encode
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import (
+    MAX_COURSE,
+    PhaseStart,
     Progress,
     RegistryTrust,
     SlotsDisk,
@@ -48,6 +50,8 @@ def test_the_longest_report_stays_below_four_kilobytes_with_names_that_a_hub_tak
         code="1.2.3.dev4+local",
         phase=StagingPhase.CONFIRMED,
         order="o" * 128,
+        course=MAX_COURSE
+        * (PhaseStart(phase=StagingPhase.CONFIRMED, at="2026-11-22T00:00:00+00:00"),),
         staged=LONGEST,
         slot="s" * 64,
         progress=Progress(fetchedBytes=10**12, totalBytes=10**12),

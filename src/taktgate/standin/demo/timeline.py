@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from taktgate.contracts.model import ModelRef
-from taktgate.contracts.twins import InspectionReported, StagerReported, StagingPhase
+from taktgate.contracts.twins import (
+    InspectionReported,
+    PhaseStart,
+    StagerReported,
+    StagingPhase,
+)
 from taktgate.standin.demo.staging_sight import COURSE
 
 
@@ -35,32 +40,37 @@ class Timeline:
 
 
 def phases_of(told: Sequence[Told], order: str) -> list[StagingPhase]:
-    """Return the phases that the stager reported for *order*, each once in a row."""
-    phases: list[StagingPhase] = []
-    for each in told:
-        stager = each.stager
-        if stager is not None and stager.order == order and phases[-1:] != [stager.phase]:
-            phases.append(stager.phase)
-    return phases
+    """Return the phases of *order*: the course that the last report about it tells."""
+    courses = [
+        each.stager.course
+        for each in told
+        if each.stager is not None and each.stager.order == order
+    ]
+    return [step.phase for step in courses[-1]] if courses else []
 
 
 def goes_well(phases: Sequence[StagingPhase]) -> bool:
-    """Tell whether *phases* follow COURSE to its end; a short one may pass between two reports."""
-    if not set(phases) <= set(COURSE):
-        return False
-    places = [COURSE.index(phase) for phase in phases]
-    return places == sorted(set(places)) and phases[-1:] == [StagingPhase.CONFIRMED]
+    """Tell whether *phases* are COURSE; a trial may pass between two looks at its record."""
+    without_trial = [phase for phase in COURSE if phase is not StagingPhase.TRIAL]
+    return list(phases) in (list(COURSE), without_trial)
 
 
 def rows(told: Sequence[Told]) -> Iterator[tuple[str, str, str, str]]:
-    """Yield time, order, what the stager and what inference say, where one of them has news."""
+    """Yield time, order, what the stager and what inference say, where one of them has news.
+
+    A phase that was over before it was reported stands before the one that goes on: `testing > `.
+    """
     before = ("", "")
+    known: Sequence[PhaseStart] = ()
     for each in told:
         said = (_stager_said(each.stager), _inspection_said(each.inspection))
+        if said == before:
+            continue
+        course = each.stager.course if each.stager else ()
+        passed = "".join(f"{step.phase} > " for step in course[:-1] if step not in known)
         order = each.stager.order if each.stager else None
-        if said != before:
-            yield f"{each.at_s:.1f}", order or "", *said
-        before = said
+        yield f"{each.at_s:.1f}", order or "", passed + said[0], said[1]
+        before, known = said, course
 
 
 def as_json(told: Sequence[Told]) -> list[dict[str, Any]]:
