@@ -8,20 +8,18 @@ older minor version of our code must not lose its models over them.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from taktgate.contracts.codec import STRICT_DOCUMENT, Digest, Finite, Name, Order
+from taktgate.contracts.codec import OPEN_DOCUMENT, STRICT_DOCUMENT, Digest, Finite, Name, Order
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.staged import ActivationPolicy, StagedModel
-
-_OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlotRef:
     """A model, the order that asked for it and the slot that holds it."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     model: ModelRef
     order: Order
@@ -32,7 +30,7 @@ class SlotRef:
 class Baseline:
     """How the last confirmed model behaved on this station's own parts."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     parts: Annotated[int, Field(ge=0)]
     rejects: Annotated[int, Field(ge=0)]
@@ -48,7 +46,7 @@ NO_PARTS: Final = Baseline(parts=0, rejects=0)
 class Trial:
     """A model that judges parts but has not earned the station's trust yet."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     candidate: SlotRef
     attempts: Annotated[int, Field(ge=1)]
@@ -84,7 +82,7 @@ class Rollback:
 class Refusal:
     """An announcement whose model did not load here: it has touched neither line nor trial."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     digest: Digest
     order: Order
@@ -103,7 +101,7 @@ class Refusal:
 class Activation:
     """The whole document. `generation` rises by one with every durable change."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     contract: str
     generation: Annotated[int, Field(ge=0)]

@@ -7,9 +7,10 @@ then fetches and announces nothing; what is live, on trial or rolled back goes o
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-_OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
+from taktgate.contracts.codec import OPEN_DOCUMENT
+
 HOLD_FILE: Final = "hold.json"
 
 
@@ -17,7 +18,7 @@ HOLD_FILE: Final = "hold.json"
 class Hold:
     """A hold that stands until it is lifted."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     contract: str
     by: Annotated[str, Field(min_length=1, max_length=64)]

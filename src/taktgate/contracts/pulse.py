@@ -8,11 +8,10 @@ it waits until the line stands.
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from taktgate.contracts.codec import Finite, Nanoseconds
+from taktgate.contracts.codec import OPEN_DOCUMENT, Finite, Nanoseconds
 
-_OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
 PULSE_FILE: Final = "pulse.json"
 
 
@@ -20,7 +19,7 @@ PULSE_FILE: Final = "pulse.json"
 class JudgePulse:
     """The judge's last seconds."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     contract: str
     boot_id: str

@@ -6,9 +6,10 @@ Written by inference's agent beside `activation.json` when a runner says otherwi
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-_OPEN_DOCUMENT: Final = ConfigDict(extra="ignore")
+from taktgate.contracts.codec import OPEN_DOCUMENT
+
 RUNTIME_FILE: Final = "runtime.json"
 
 
@@ -16,7 +17,7 @@ RUNTIME_FILE: Final = "runtime.json"
 class RuntimeFacts:
     """The runtime of this station's inference module."""
 
-    __pydantic_config__ = _OPEN_DOCUMENT
+    __pydantic_config__ = OPEN_DOCUMENT
 
     contract: str
     ort: Annotated[str, Field(max_length=64)]

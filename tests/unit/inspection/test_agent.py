@@ -1,5 +1,6 @@
 """The agent between judge, stager and edgeHub, all three played by the test."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -343,6 +344,15 @@ def test_a_malformed_notice_is_reported_and_changes_nothing(
     announce(tmp_path, encode(NOTICE))
     agent.tick()
     assert world.reported("lastError") is None, "a good notice clears what a bad one left"
+    assert world.reported("order") == "o1"
+
+
+def test_a_notice_of_a_newer_stager_is_followed(world: World, tmp_path: Path) -> None:
+    agent = agent_in(world, tmp_path)
+    content = json.loads(encode(NOTICE)) | {"contract": "1.99", "urgency": "low"}
+    announce(tmp_path, json.dumps(content).encode())
+    agent.tick()
+    assert world.reported("lastError") is None
     assert world.reported("order") == "o1"
 
 

@@ -102,6 +102,12 @@ def test_what_a_station_reports_is_read(
     assert read(inspection, stager).state is state
 
 
+def test_a_station_with_newer_modules_is_read_as_far_as_it_is_known() -> None:
+    newer = {"contract": "1.99", "mood": "good"}
+    inspection = CONFIRMED | newer | {"lastKnownGood": GOOD | {"trained": "2031"}}
+    assert read(inspection, STAGED | newer).state is S.CONFIRMED
+
+
 @pytest.mark.parametrize(
     "good", [None, GOOD | {"version": "1.0.0"}, GOOD | {"name": "other"}], ids=str
 )

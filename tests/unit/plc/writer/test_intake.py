@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.plc.handshake.bench import NO_DECISION
 
 from taktgate.contracts import CONTRACT_VERSION
 from taktgate.contracts.codec import ContractError, decode, encode, parse
@@ -38,6 +39,11 @@ def intake(rules: Handshake, beats: BeatWatch, command: Command, start_ns: int) 
     edge = replace(command, trigger_id=101)
     rules.read(edge, observed_after_ns=start_ns, now_ns=start_ns + 10 * MILLISECOND)
     return Intake(rules=rules, beats=beats, lanes={Lane.LOCAL})
+
+
+def wire(document: object) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(encode(document))
+    return content
 
 
 def datagram(payload: bytes, kind: str = "verdict") -> Datagram:
@@ -169,6 +175,33 @@ def test_an_unreadable_verdict_of_another_contract_closes_its_part(
     intake.accept(datagram(json.dumps(content).encode()), start_ns + 60 * MILLISECOND)
     assert intake.count(Cause.CONTRACT) == 1
     assert rules.has_due
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"certainty": 0.5}, {"model": {**wire(MODEL), "trained": "x"}}], ids=str
+)
+def test_a_pass_of_a_newer_minor_version_is_none(
+    intake: Intake,
+    rules: Handshake,
+    make_envelope: MakeEnvelope,
+    start_ns: int,
+    changes: dict[str, Any],
+) -> None:
+    content = wire(seal(make_envelope(contract="1.99"))) | changes
+    intake.accept(datagram(json.dumps(content).encode()), start_ns + 60 * MILLISECOND)
+    assert intake.count(Cause.CONTRACT) == 1
+    (record,) = rules.due(start_ns + 60 * MILLISECOND)
+    assert (record.decision, record.error_code) == (NO_DECISION, ERROR_CODES[Reason.CONTRACT])
+
+
+@pytest.mark.parametrize("changes", [{}, {"mood": 1}, {"model": {**wire(MODEL), "trained": "x"}}])
+def test_a_beat_of_a_newer_minor_version_is_no_sign_of_life(
+    intake: Intake, beats: BeatWatch, start_ns: int, changes: dict[str, Any]
+) -> None:
+    alive = beat(kernel_boot_id="boot", sequence=1, sent_ns=start_ns)
+    content = wire(replace(alive, contract="1.99", model=MODEL)) | changes
+    intake.accept(datagram(json.dumps(content).encode(), "beat"), start_ns)
+    assert beats.error(start_ns) is StatusError.CONTRACT
 
 
 def test_a_beat_in_another_contract_says_so(
