@@ -129,6 +129,23 @@ def _withdrawn_whole(start: Start, world: World) -> None:
     carry_out(station, world, "2.0.0", "o3")
 
 
+def _rotten(start: Start, world: World) -> None:
+    """Inference boots and finds last-known-good damaged, while the stager goes on."""
+    station = start()  # a stager that has been there all along does not `recover`
+    station.ask(desired(world, "2.0.0", "o2"))
+    station.step_agent()
+    assert station.activator.activation.refused is not None
+    assert station.settle(_is_whole_again), station.report()
+    station.step_stager()
+    assert station.phase is StagingPhase.CONFIRMED
+
+
+def _is_whole_again(station: HereStation) -> bool:
+    """Tell whether 2.0.0 was staged again, and judges."""
+    is_live = station.judge.live == station.world.digest("2.0.0")
+    return is_live and station.activator.activation.refused is None
+
+
 STORIES: Final = (
     Scenario(name="rotation", versions=("1.0.0",), act=go_on("2.0.0", "o2"), is_early=True),
     Scenario(name="first", versions=(), act=_first),
@@ -154,6 +171,13 @@ STORIES: Final = (
         versions=("1.0.0", "2.0.0"),
         prepare=damage("2.0.0"),
         act=go_on("2.0.0", "o2"),
+        is_damaged=True,
+    ),
+    Scenario(
+        name="rotten",
+        versions=("1.0.0", "2.0.0"),
+        prepare=damage("2.0.0"),
+        act=_rotten,
         is_damaged=True,
     ),
     Scenario(name="crowded", versions=("1.0.0",), prepare=_fill, act=go_on("2.0.0", "o2")),

@@ -80,7 +80,7 @@ class Rollback:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """An announcement whose model did not load here: it has touched neither line nor trial."""
+    """An announcement whose model did not load here: a candidate, or last-known-good itself."""
 
     __pydantic_config__ = OPEN_DOCUMENT
 
@@ -90,6 +90,17 @@ class Refusal:
     """Which announcement of that model under that order: `StagedModel.renewed`."""
     reason: Annotated[str, Field(max_length=64)]
     message: Annotated[str, Field(max_length=500)]
+
+    @classmethod
+    def of(cls, notice: StagedModel, reason: str, message: str) -> "Refusal":
+        """Return the refusal of *notice*; what is too long is cut."""
+        return cls(
+            digest=notice.model.digest,
+            order=notice.order,
+            renewed=notice.renewed,
+            reason=reason[:64],
+            message=message[:500],
+        )
 
     def is_of(self, notice: StagedModel) -> bool:
         """Tell whether it is *notice* that was refused, and no other announcement of the same."""
@@ -117,7 +128,8 @@ class Activation:
     trial: Trial | None = None
     blocked: tuple[Rollback, ...] = ()
     refused: Refusal | None = None
-    """The newest since the last trial. The stager looks whether that slot is still what it was."""
+    """The newest since the last trial; that of last-known-good ends when it loads again. The stager
+    looks whether that slot is still what it was."""
     baseline: Baseline = NO_PARTS
     settled_order: Order | None = None
     """The order that was confirmed, satisfied or rolled back last."""

@@ -191,6 +191,7 @@ class Stager:
         """Tell whether inference refused what is announced, and its slot is not what it was."""
         refusal = refusal_of(activation, announced)
         if refusal is None or refusal == self._looked_into:
+            self._looked_into = refusal  # what was taken back is looked into when it comes again
             return False
         if not self._is_sound():
             return True

@@ -122,8 +122,11 @@ class Station:
 
     def restart_judge(self) -> None:
         good = self.disk.last_known_good
-        self.live = None if good is None else good.model.digest
-        self.loaded = {} if good is None else {good.model.digest: RunnerState.READY}
+        self.live, self.loaded = None, {}
+        if good is not None:
+            self.live = digest = good.model.digest
+            is_refused = digest in self.refusing
+            self.loaded[digest] = RunnerState.REFUSED if is_refused else RunnerState.READY
 
     def status(self) -> JudgeStatus:
         models = tuple(

@@ -384,7 +384,8 @@ def test_a_fault_stays_until_its_own_cause_has_gone(world: World, tmp_path: Path
     announce(tmp_path, encode(NOTICE))
     world.now_ns += SECOND
     agent.tick()
-    assert world.reported("lastError") == {"reason": "ACTIVATION_FILE", "message": "torn"}
+    message = "torn; also: METRICS_PORT"
+    assert world.reported("lastError") == {"reason": "ACTIVATION_FILE", "message": message}
 
 
 def test_a_judge_that_falls_silent_is_reported_and_the_fault_goes_with_its_return(

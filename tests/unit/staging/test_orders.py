@@ -563,13 +563,7 @@ def test_a_restart_repairs_a_staged_slot_that_rotted(
 
 def refuse(rig: StagerRig, announced: StagedModel) -> None:
     """Let inference say that it could not load what is announced."""
-    refused = Refusal(
-        digest=announced.model.digest,
-        order=announced.order,
-        renewed=announced.renewed,
-        reason="DIGEST",
-        message="x",
-    )
+    refused = Refusal.of(announced, "DIGEST", "x")
     rig.activate(Activation(contract="1.2", generation=1, refused=refused))
 
 
@@ -603,6 +597,18 @@ def test_a_sound_slot_that_inference_refuses_is_looked_into_once_and_stays(
     for _ in range(3):
         rig.work()
     assert (rig.desk.report().phase, len(registry.downloads)) == (StagingPhase.STAGED, 1)
+
+
+def test_a_refusal_that_was_taken_back_is_looked_into_when_it_comes_again(rig: StagerRig) -> None:
+    announced = staged(rig, "1.0.0")
+    refuse(rig, announced)
+    rig.work()
+    rig.activate(Activation(contract="1.2", generation=2))
+    rig.work()
+    rot(rig, announced)
+    refuse(rig, announced)
+    rig.work()
+    assert rig.desk.report().phase is StagingPhase.FETCHING
 
 
 def test_a_refusal_of_what_was_announced_before_says_nothing_of_what_is_announced_now(

@@ -31,8 +31,8 @@ def begin_trial(activation: Activation, trial: Trial, *, baseline: Baseline) -> 
     return replace(free, generation=activation.generation + 1, trial=trial, baseline=baseline)
 
 
-def refuse(activation: Activation, refusal: Refusal) -> Activation:
-    """Return the activation that tells the stager of *refusal*."""
+def refuse(activation: Activation, refusal: Refusal | None) -> Activation:
+    """Return the activation that tells the stager of *refusal*; None: of none any more."""
     return replace(activation, generation=activation.generation + 1, refused=refusal)
 
 

@@ -18,6 +18,7 @@ from taktgate.inspection.agent.context import Context
 from taktgate.inspection.agent.course import Course
 from taktgate.inspection.agent.faults import Faults, Source
 from taktgate.inspection.agent.good_model import GoodModel
+from taktgate.inspection.agent.good_slot import GoodSlot
 from taktgate.inspection.agent.judge_commands import Command, JudgeCommands
 from taktgate.inspection.agent.judge_view import JudgeView
 from taktgate.inspection.agent.ledger import Ledger, Memory
@@ -94,6 +95,7 @@ class Activator:
         )
         self._context = context
         self._course = Course(activation, context, trial=self._trial, shadow=self._shadow)
+        self._good_slot = GoodSlot(context)
         self.operator = OperatorDesk(self._ledger, self._orders, self.faults)
 
     @property
@@ -134,6 +136,7 @@ class Activator:
     def staged(self, notice: StagedModel) -> None:
         """Take a notice of the stager: the newest one counts, and it waits while a trial runs."""
         self.operator.cloud_order = notice.order
+        self._good_slot.announced(notice)
         if self._orders.take(notice):
             self._follow(notice)
 
@@ -172,6 +175,7 @@ class Activator:
         self._course.steer()
         self._consider()
         self._look_at_judge()
+        self._tell_refusal()
 
     def verdict(self, envelope: VerdictEnvelope) -> None:
         """Take in one verdict: a part of the trial, or one of the confirmed model's."""
@@ -218,11 +222,11 @@ class Activator:
     def tick(self) -> None:
         """Do what depends on time: repeat a failed write, save the baseline at a low rate."""
         self._rollbacks.save()
-        self._orders.tell_refusal()
         self._course.tick()
         self._save_baseline()
         self._consider()
         self._look_at_judge()
+        self._tell_refusal()
 
     def _follow(self, notice: StagedModel) -> None:
         """Turn to *notice*; a candidate that has touched nothing yet gives way to it."""
@@ -301,13 +305,17 @@ class Activator:
         return None if good is None else self.judge.model(good.model.digest)
 
     def _look_at_judge(self) -> None:
-        held = self._good_model()
-        refused = None if held is None else held.refused
-        why = None
-        if refused is not None:
-            why = TypedError(reason=refused.reason, message=refused.message)
-        self.faults.put(Source.GOOD_MODEL, why)
+        self._good_slot.report()
+        if self.phase is Phase.IDLE:
+            self._good_slot.try_again()
         self.faults.put(Source.JUDGE, self.judge.fault())
+
+    def _tell_refusal(self) -> None:
+        """Make known to the stager what is refused, now or when the disk allows."""
+        refusal, told = self._good_slot.refusal or self._orders.given_up, self.activation.refused
+        is_over = told is not None and self._good_slot.has_loaded(told.digest)
+        if refusal != told and (refusal is not None or is_over):
+            self._ledger.save(table.refuse(self.activation, refusal))
 
     def _save_baseline(self) -> None:
         if self.phase is not Phase.IDLE or not self._rollbacks.is_settled:

@@ -1,5 +1,6 @@
 """What is wrong, one slot per source: a fault goes when its own cause has gone, and no earlier."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final
 
@@ -7,6 +8,10 @@ from taktgate.contracts.twins import TypedError
 
 SURFACE_PORT: Final = "SURFACE_PORT"
 """The typed reason under which inference reports that its control surface is not served."""
+
+
+_MESSAGE_CHARACTERS: Final = 500
+_ALSO_CHARACTERS: Final = 200
 
 
 class Source(StrEnum):
@@ -40,8 +45,15 @@ class Faults:
 
     @property
     def gravest(self) -> TypedError | None:
-        """Return the fault to show."""
-        return next((self._held[source] for source in Source if source in self._held), None)
+        """Return the fault to show; it names the reasons of the others, so that none is silent."""
+        held = [self._held[source] for source in Source if source in self._held]
+        if len(held) < 2:
+            return held[0] if held else None
+        first, *others = held
+        reasons = dict.fromkeys(each.reason for each in others)
+        also = f"; also: {', '.join(reasons)}"[:_ALSO_CHARACTERS]
+        message = first.message[: _MESSAGE_CHARACTERS - len(also)] + also
+        return replace(first, message=message)
 
     def get(self, source: Source) -> TypedError | None:
         """Return the fault of *source*."""

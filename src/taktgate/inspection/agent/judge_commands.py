@@ -39,6 +39,11 @@ class JudgeCommands:
         """Have a model that has proved itself here loaded, even if it was refused just now."""
         self._command(Load(slot=ref.slot, digest=ref.model.digest, golden=False))
 
+    def try_again(self, ref: SlotRef) -> None:
+        """Do so, and count on what was said of it before no more."""
+        self._judge.forget(ref.model.digest)
+        self.reload(ref)
+
     def swap(self, ref: SlotRef) -> None:
         """Have *ref* judge from the next part on."""
         self._command(Swap(digest=ref.model.digest))

@@ -59,8 +59,9 @@ class Ledger:
         try:
             self._memory.write(activation)
         except OSError as error:
-            log.error("activation.json cannot be written", extra={"error": str(error)})
             fault = TypedError(reason=STATE_WRITE, message=str(error)[:500])
+            if fault != self._faults.get(Source.STATE):
+                log.error("activation.json cannot be written", extra={"error": str(error)})
             self._faults.put(Source.STATE, fault)
             return False
         self.activation = activation

@@ -24,7 +24,7 @@ class OrderDesk:
         self._faults = faults
         self.waiting: StagedModel | None = None
         self._newest: StagedModel | None = None
-        self._given_up: Refusal | None = None
+        self.given_up: Refusal | None = None
         """What was refused last: not tried again until it is announced anew, or something else is
         asked for."""
 
@@ -50,7 +50,7 @@ class OrderDesk:
         if notice is None or (activation.has_forgotten and self._judge.status is None):
             return None  # what judges may be adopted first
         digest, order, good = notice.model.digest, notice.order, activation.last_known_good
-        if (refusal := self._given_up) is not None and refusal.is_of(notice):
+        if (refusal := self.given_up) is not None and refusal.is_of(notice):
             self.waiting = None
             self._ledger.refuse(order, refusal.reason, refusal.message)
             return None
@@ -69,15 +69,19 @@ class OrderDesk:
 
     def may_change(self, policy: ActivationPolicy, order: str) -> bool:
         """Tell whether *policy* allows to change models now, and say so when it does not."""
-        activation = self._ledger.activation
-        is_nothing_to_disturb = activation.last_known_good is None or activation.halt is not None
-        is_immediate = policy is ActivationPolicy.IMMEDIATE
-        if is_immediate or is_nothing_to_disturb or self._judge.is_line_off:
+        if self.allows(policy):
             self._faults.clear(Source.WAITING)
             return True
         message = f"{policy}: waits until Enable is known to be off"
         self._faults.put(Source.WAITING, TypedError(reason="WAITING", message=message, order=order))
         return False
+
+    def allows(self, policy: ActivationPolicy) -> bool:
+        """Tell whether *policy* allows to change models now."""
+        activation = self._ledger.activation
+        is_nothing_to_disturb = activation.last_known_good is None or activation.halt is not None
+        is_immediate = policy is ActivationPolicy.IMMEDIATE
+        return is_immediate or is_nothing_to_disturb or self._judge.is_line_off
 
     def put_back(self, notice: StagedModel) -> None:
         """Have *notice*, which had to give way to something urgent, wait unless it is old."""
@@ -88,36 +92,22 @@ class OrderDesk:
         """Look at the newest notice again: what barred it may have gone."""
         if self.waiting is None:
             self._faults.clear(Source.ORDER, Source.WAITING)
-            self.waiting, self._given_up = self._newest, None
+            self.waiting, self.given_up = self._newest, None
 
     def settle(self) -> None:
         """Forget the newest notice and its faults: it needs nothing more, or has begun."""
-        self.waiting, self._given_up = None, None
+        self.waiting, self.given_up = None, None
         self._faults.clear(Source.ORDER, Source.WAITING)
 
     def give_up(self, notice: StagedModel, reason: str, message: str) -> None:
-        """Note that *notice* was refused, and let the stager know: its slot may have rotted.
+        """Note that *notice* was refused; the stager is to know, as its slot may have rotted.
 
         It is not tried again, but for what was announced anew while it loaded.
         """
-        refusal = Refusal(
-            digest=notice.model.digest,
-            order=notice.order,
-            renewed=notice.renewed,
-            reason=reason[:64],
-            message=message[:500],
-        )
-        self._given_up = refusal
-        self.tell_refusal()
+        self.given_up = Refusal.of(notice, reason, message)
         self._ledger.refuse(notice.order, reason, message)
         if self.waiting is None and self._newest is not None and _is_renewal(self._newest, notice):
             self.waiting = self._newest
-
-    def tell_refusal(self) -> None:
-        """Make what was refused last known to the stager, now or when the disk allows."""
-        refusal, activation = self._given_up, self._ledger.activation
-        if refusal is not None and refusal != activation.refused:
-            self._ledger.save(table.refuse(activation, refusal))
 
 
 def _is_renewal(newest: StagedModel, notice: StagedModel) -> bool:

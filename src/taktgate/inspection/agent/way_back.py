@@ -28,8 +28,9 @@ class WayBack:
         """Return what is to judge; None when nothing that is trusted can run here.
 
         Last-known-good may be refused by its own runner: its slot is damaged, or it does not pass
-        golden under another runtime. Then the one before stands in until the next start, when
-        last-known-good is tried first again. It stays what it is: nothing is blocked for it.
+        golden under another runtime. Then the one before stands in, until last-known-good is
+        announced anew (`good_slot`) or the judge starts, which tries it first again. It stays what
+        it is: nothing is blocked for it.
         """
         for ref in (self.good, self.previous if self.good is not None else None):
             if ref is not None and not self.is_refused(ref):
