@@ -212,6 +212,23 @@ def test_a_model_without_one_that_stands_in_is_tried_at_once_when_it_is_staged_a
     assert station.disk.refused is None
 
 
+def test_a_gentle_policy_is_not_asked_where_nothing_judges() -> None:
+    station, agent = commissioned(SETTINGS)
+    agent.staged(ANNOUNCED)
+    station.settle(agent)
+    station.refusing.add(A)
+    station.loaded[A] = RunnerState.REFUSED
+    agent.judge_status(station.status())
+    for _ in range(3):
+        station.part(agent, Verdict.NO_DECISION, Reason.TIMEOUT)
+    station.settle(agent)
+    assert station.live is None
+    station.refusing.discard(A)
+    agent.staged(notice("a", "o3", activation="changeover"))
+    station.settle(agent)
+    assert station.live == A
+
+
 @pytest.mark.parametrize("policy", ["changeover", "safe_to_update"])
 def test_a_gentle_policy_leaves_the_line_to_what_stands_in_until_it_is_off(policy: str) -> None:
     station, agent = rotten()

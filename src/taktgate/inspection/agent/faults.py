@@ -8,8 +8,6 @@ from taktgate.contracts.twins import TypedError
 
 SURFACE_PORT: Final = "SURFACE_PORT"
 """The typed reason under which inference reports that its control surface is not served."""
-
-
 _MESSAGE_CHARACTERS: Final = 500
 _ALSO_CHARACTERS: Final = 200
 

@@ -35,9 +35,8 @@ class GoodSlot:
         announcement of the same model is on record as refused.
         """
         told = self._context.ledger.activation.refused
-        is_told_of = told is not None and told.digest == notice.model.digest
-        is_other = is_told_of and told is not None and not told.is_of(notice)
-        self._is_untried = self._announced is not None or is_other
+        is_news = told is not None and told.digest == notice.model.digest and not told.is_of(notice)
+        self._is_untried = is_news or self._announced is not None
         self._announced = notice
 
     def report(self) -> None:
@@ -54,15 +53,15 @@ class GoodSlot:
     def try_again(self) -> None:
         """Have last-known-good loaded anew if it was refused and is announced anew.
 
-        What stands in for it judges until it is ready.
+        What stands in for it judges until it is ready, and gives way when the order allows.
         """
         good = self._context.way_back.good
         notice, held = self._announced_as(good), self._held(good)
         if good is None or notice is None or held is None or not self._is_untried:
             return
-        may_change = self._context.judge.is_live(good) or (
-            self._context.orders.allows(notice.activation)
-        )
+        live = self._context.judge.live_model
+        is_stood_in_for = live is not None and live.digest != held.digest
+        may_change = not is_stood_in_for or self._context.orders.allows(notice.activation)
         if held.state is RunnerState.READY:
             self._is_untried = False
         elif held.state is RunnerState.REFUSED and may_change:
