@@ -3,21 +3,18 @@
 import socket
 import urllib.request
 
+from tests.waiting import WITHIN_S
+
 from taktgate.edge.metrics import serve_metrics
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def test_what_is_counted_can_be_scraped() -> None:
-    port = free_port()
-    metrics = serve_metrics("scraped", address="127.0.0.1", port=port)
+    metrics = serve_metrics("scraped", address="127.0.0.1", port=0)
+    assert metrics.server is not None
+    url = f"http://127.0.0.1:{metrics.server.server_port}/metrics"
     try:
         metrics.meter.create_counter("taktgate_parts").add(3, {"verdict": "PASS"})
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
             text = answer.read().decode()
     finally:
         metrics.close()

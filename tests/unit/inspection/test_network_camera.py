@@ -9,6 +9,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.refusing_port import refusing_port
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.edge.clock import SECOND, monotonic_ns
 from taktgate.inspection.frames.camera import CameraDown, CameraEvent, CameraUp, Frame
@@ -44,7 +46,7 @@ class Bench:
         assert any(isinstance(event, CameraUp) for event in self.collect(1))
         return self.peer
 
-    def collect(self, count: int, *, limit_s: float = 2.0) -> list[CameraEvent]:
+    def collect(self, count: int, *, limit_s: float = WITHIN_S) -> list[CameraEvent]:
         events: list[CameraEvent] = []
         end = monotonic_ns() + int(limit_s * SECOND)
         while len(events) < count and monotonic_ns() < end:
@@ -212,7 +214,7 @@ def test_a_name_is_looked_up_once_and_kept(bench: Bench, monkeypatch: pytest.Mon
 def test_a_frame_that_stops_half_way_is_given_up(bench: Bench) -> None:
     peer = bench.connect()
     peer.sendall(wire(1, bytes(64))[:80])
-    select.select([bench.camera], [], [], 1)
+    select.select([bench.camera], [], [], WITHIN_S)
     now_ns = monotonic_ns()
     bench.camera.advance(now_ns)
 
@@ -225,7 +227,8 @@ def test_without_a_slot_a_frame_is_read_and_dropped(bench: Bench) -> None:
     peer = bench.connect()
     slots = [bench.ring.take() for _ in range(bench.ring.slots)]
     peer.sendall(wire(1, bytes(64)))
-    assert bench.collect(1, limit_s=0.2) == []
+    wait_until(lambda: bench.collect(1, limit_s=0.01) or bench.camera.counters()["no_slot"])
+    assert bench.collect(1, limit_s=0.05) == []
     assert bench.camera.counters()["no_slot"] == 1
 
     assert slots[0] is not None
@@ -237,15 +240,13 @@ def test_without_a_slot_a_frame_is_read_and_dropped(bench: Bench) -> None:
 
 
 def test_an_absent_camera_is_tried_with_growing_pauses() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with FrameRing(slots=1, slot_bytes=4096) as ring:
+    with refusing_port() as port, FrameRing(slots=1, slot_bytes=4096) as ring:
         camera = NetworkCamera(f"127.0.0.1:{port}", ring)
         now_ns, pauses = 0, []
         for _ in range(6):
             camera.advance(now_ns)
             if camera.fileno() >= 0:
-                select.select([], [camera], [], 1)
+                select.select([], [camera], [], WITHIN_S)
                 camera.advance(now_ns)
             assert camera.wake_ns is not None
             pauses.append(camera.wake_ns - now_ns)

@@ -1,10 +1,10 @@
 """What the smoke test's process can no longer do: real processes, each tries one thing."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
+from tests.open_descriptors import descriptors
 from tests.unit.smoke import hostile
 
 from taktgate.bundle.verification import VerifiedBundle
@@ -102,12 +102,16 @@ def test_another_end_than_an_answer_says_which(
 
 
 def test_what_spins_or_sleeps_is_ended_and_leaves_nothing(bundle: VerifiedBundle) -> None:
-    program = BEGIN + "refused(str(os.getpid()))\nimport time\ntime.sleep(60)"
-    pid = int(verdict(bundle, program, limit_s=1.5).split()[-1])
+    program = BEGIN + "refused(str(os.getpid()))\nimport time\ntime.sleep(600)"
+    for limit_s in (1.5, 15.0, 60.0):  # a busy machine needs some of it to come to the model
+        said = verdict(bundle, program, limit_s=limit_s)
+        if "before it turned to the model" not in said:
+            break
+    pid = int(said.split()[-1])
     assert not Path(f"/proc/{pid}").exists()
 
 
 def test_it_leaves_no_descriptor_open(bundle: VerifiedBundle) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     verdict(bundle, "raise SystemExit(7)")
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() <= before

@@ -16,7 +16,8 @@ LIMIT_NS: Final = 15 * SECOND
 """An upload ends itself after 10 s; this is for a process that hangs, and for its start."""
 MAX_REPORT_BYTES: Final = 64 * 1024
 _MODULE: Final = "taktgate.plc.opening.check_process"
-_REAP_S: Final = 0.1
+REAP_S: Final = 0.1
+"""A killed process is waited for so long; one that takes longer is reaped at a later start."""
 
 
 class ProcessChecker:
@@ -32,10 +33,12 @@ class ProcessChecker:
         *,
         command: tuple[str, ...] = (sys.executable, "-m", _MODULE),
         limit_ns: int = LIMIT_NS,
+        reap_s: float = REAP_S,
     ) -> None:
         self._clock = clock
         self._command = command
         self._limit_ns = limit_ns
+        self._reap_s = reap_s
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe = -1
         self._received = b""
@@ -86,8 +89,8 @@ class ProcessChecker:
         if self._process is None:
             return
         self._process.kill()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # it is reaped at a later start
-            self._process.wait(_REAP_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(self._reap_s)
         self._release()
 
     def _read(self) -> bool:

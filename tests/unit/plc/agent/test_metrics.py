@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from tests.unit.plc.agent.status import STATUS
+from tests.waiting import WITHIN_S
 
 from taktgate.edge.clock import MILLISECOND
 from taktgate.edge.metrics import serve_metrics
@@ -66,7 +67,7 @@ def page() -> Iterator[str]:
     assert metrics.server is not None
     url = f"http://127.0.0.1:{metrics.server.server_port}/metrics"
     try:
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=WITHIN_S) as answer:
             yield answer.read().decode()
     finally:
         metrics.close()

@@ -1,9 +1,9 @@
 """The full check: what a session may rely on, or why there is nothing to rely on."""
 
-import socket
 from dataclasses import replace
 
 import pytest
+from tests.refusing_port import refusing_port
 
 from taktgate.contracts.codec import decode, encode
 from taktgate.plc.contract.flat_profile import FlatProfile
@@ -64,9 +64,8 @@ def test_a_name_is_checked_at_what_it_stands_for() -> None:
 
 
 def test_nobody_at_the_address_is_a_refusal_that_says_where() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    report = check_controller(f"127.0.0.1:{port}", UdtProfile())
+    with refusing_port() as port:
+        report = check_controller(f"127.0.0.1:{port}", UdtProfile())
     assert report.finding is Finding.REFUSED
     assert f"127.0.0.1:{port}" in report.words
 

@@ -1,6 +1,5 @@
 """The probe finds a controller that answers, and costs neither time nor sockets when none does."""
 
-import os
 import socket
 import time
 from collections.abc import Iterator
@@ -8,13 +7,15 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.open_descriptors import descriptors
+from tests.refusing_port import refusing_port
+from tests.waiting import WITHIN_S
 
 from taktgate.edge.clock import MILLISECOND, SECOND
 from taktgate.plc.opening.probe import EVERY_NS, LIMIT_NS, Probe, is_answer
 
 HOST = "127.0.0.1"
 ANSWER = bytes.fromhex("6300 0400 00000000 00000000") + b"taktgate" + bytes(4) + b"card"
-PATIENCE_S = 5.0
 
 
 class Peer:
@@ -22,12 +23,12 @@ class Peer:
 
     def __init__(self) -> None:
         self._listener = socket.create_server((HOST, 0))
-        self._listener.settimeout(PATIENCE_S)
+        self._listener.settimeout(WITHIN_S)
         self.port = self._listener.getsockname()[1]
 
     def accept(self) -> socket.socket:
         connection, _ = self._listener.accept()
-        connection.settimeout(PATIENCE_S)
+        connection.settimeout(WITHIN_S)
         return connection
 
     def close(self) -> None:
@@ -43,17 +44,13 @@ def peer() -> Iterator[Peer]:
 
 def look_until(probe: Probe, now_ns: int) -> socket.socket | None:
     """Look at *now_ns* again and again until something comes, as ticks do."""
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + WITHIN_S
     while time.monotonic() < until_s:
         found = probe.look(HOST, now_ns)
         if found is not None or probe.error:
             return found
         time.sleep(0.001)
     return None
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
 
 
 def test_a_connection_that_was_answered_is_handed_over_as_it_is(peer: Peer) -> None:
@@ -67,21 +64,20 @@ def test_a_connection_that_was_answered_is_handed_over_as_it_is(peer: Peer) -> N
         assert found is not None
         with found:
             controller.sendall(b"more")
-            found.settimeout(PATIENCE_S)
+            found.settimeout(WITHIN_S)
             assert found.recv(100) == b"more"
 
 
 def test_a_refused_connection_is_tried_again_100_ms_after_it_began() -> None:
-    with socket.create_server((HOST, 0)) as listener:
-        port = listener.getsockname()[1]
-    probe = Probe(port)
-    assert look_until(probe, 0) is None
-    assert probe.error
-    probe.error = ""
-    probe.look(HOST, EVERY_NS - 1)
-    assert not probe.error
-    look_until(probe, EVERY_NS)
-    assert probe.error
+    with refusing_port() as port:
+        probe = Probe(port)
+        assert look_until(probe, 0) is None
+        assert probe.error
+        probe.error = ""
+        probe.look(HOST, EVERY_NS - 1)
+        assert not probe.error
+        look_until(probe, EVERY_NS)
+        assert probe.error
     assert EVERY_NS == 100 * MILLISECOND
 
 
@@ -135,13 +131,12 @@ def test_what_is_no_answer_is_no_controller(peer: Peer, bytes_sent: bytes) -> No
 
 
 def test_a_thousand_probes_leave_no_descriptor_behind(peer: Peer) -> None:
-    with socket.create_server((HOST, 0)) as listener:
-        port = listener.getsockname()[1]
-    probe, before = Probe(port), descriptors()
-    for number in range(1000):
-        probe.look(HOST, number * SECOND)
-    probe.stop()
-    assert descriptors() == before
+    with refusing_port() as port:
+        probe, before = Probe(port), descriptors()
+        for number in range(1000):
+            probe.look(HOST, number * SECOND)
+        probe.stop()
+        assert descriptors() <= before
 
 
 @given(st.integers(0, len(ANSWER) - 1))
