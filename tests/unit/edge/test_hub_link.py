@@ -3,10 +3,11 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import pytest
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.edge.hub import (
     DesiredTwin,
@@ -32,7 +33,6 @@ from taktgate.edge.hub_transport import (
 FAST = HubSettings(
     retry_min_s=0.001, retry_max_s=0.002, fatal_after_refusals=3, fatal_after_stuck_s=0.02
 )
-TIMEOUT_S = 5.0
 E = TypeVar("E", bound=HubEvent)
 
 
@@ -88,7 +88,7 @@ class FakeTransport:
     ) -> MethodResult:
         self._perhaps_fail("invoke")
         if method == "slow":
-            await asyncio.sleep(TIMEOUT_S)
+            await asyncio.sleep(3600)
         return MethodResult(status=200, payload=[module, method, payload])
 
 
@@ -107,7 +107,7 @@ class World:
 
     def next(self, kind: type[E]) -> E:
         while True:
-            event = self.inbox.get(timeout=TIMEOUT_S)
+            event = self.inbox.get(timeout=WITHIN_S)
             if isinstance(event, kind):
                 return event
 
@@ -119,22 +119,13 @@ def world() -> Iterator[World]:
     world.link.stop()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(500):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("condition did not become true in time")
-
-
 def test_message_and_report_from_before_the_start_are_sent(world: World) -> None:
     assert world.link.send("out", b"early", ttl_s=60)
     world.link.report({"phase": "idle"})
     world.start()
     assert world.next(LinkState).connected
-    assert world.transport.sent.get(timeout=TIMEOUT_S) == b"early"
-    assert world.transport.reports.get(timeout=TIMEOUT_S) == {"phase": "idle"}
+    assert world.transport.sent.get(timeout=WITHIN_S) == b"early"
+    assert world.transport.reports.get(timeout=WITHIN_S) == {"phase": "idle"}
 
 
 def test_message_is_sent_again_when_its_receipt_did_not_come(world: World) -> None:
@@ -142,7 +133,7 @@ def test_message_is_sent_again_when_its_receipt_did_not_come(world: World) -> No
     world.start()
     world.link.send("out", b"1", ttl_s=60)
     world.link.send("out", b"2", ttl_s=60)
-    assert [world.transport.sent.get(timeout=TIMEOUT_S) for _ in range(2)] == [b"1", b"2"]
+    assert [world.transport.sent.get(timeout=WITHIN_S) for _ in range(2)] == [b"1", b"2"]
     wait_until(lambda: world.link.counters.sent == 2)
     assert world.link.counters.reconnects == 2
 
@@ -152,16 +143,16 @@ def test_refused_message_is_dropped_not_repeated(world: World) -> None:
     world.start()
     world.link.send("out", b"bad", ttl_s=60)
     world.link.send("out", b"good", ttl_s=60)
-    assert world.transport.sent.get(timeout=TIMEOUT_S) == b"good"
+    assert world.transport.sent.get(timeout=WITHIN_S) == b"good"
 
 
 def test_all_reports_are_sent_again_after_a_reconnect(world: World) -> None:
     world.start()
     world.link.report({"a": 1, "b": {"c": 1}})
-    assert world.transport.reports.get(timeout=TIMEOUT_S) == {"a": 1, "b": {"c": 1}}
+    assert world.transport.reports.get(timeout=WITHIN_S) == {"a": 1, "b": {"c": 1}}
     world.transport.fail("report", LinkLostError("cut"))
     world.link.report({"a": 2})
-    assert world.transport.reports.get(timeout=TIMEOUT_S) == {"a": 2, "b": {"c": 1}}
+    assert world.transport.reports.get(timeout=WITHIN_S) == {"a": 2, "b": {"c": 1}}
 
 
 def test_refused_report_does_not_end_the_link(world: World) -> None:
@@ -170,19 +161,19 @@ def test_refused_report_does_not_end_the_link(world: World) -> None:
     world.link.report({"a": 1})
     wait_until(lambda: not world.transport.failures["report"])
     world.link.report({"a": 2})
-    assert world.transport.reports.get(timeout=TIMEOUT_S) == {"a": 2}
+    assert world.transport.reports.get(timeout=WITHIN_S) == {"a": 2}
     assert world.link.counters.reconnects == 0
 
 
 def test_a_refused_report_is_sent_with_the_next_change(world: World) -> None:
     world.start()
     world.link.report({"phase": "trial"})
-    world.transport.reports.get(timeout=TIMEOUT_S)
+    world.transport.reports.get(timeout=WITHIN_S)
     world.transport.fail("report", OperationRefusedError("limit"))
     world.link.report({"phase": "live"})
     wait_until(lambda: not world.transport.failures["report"])
     world.link.report({"parts": 60})
-    sent = world.transport.reports.get(timeout=TIMEOUT_S)
+    sent = world.transport.reports.get(timeout=WITHIN_S)
     assert sent == {"phase": "live", "parts": 60}
 
 
@@ -192,7 +183,7 @@ def test_a_refused_last_word_is_sent_again_without_another_change() -> None:
         world.transport.fail("report", *[OperationRefusedError("throttled")] * 3)
         world.start()
         world.link.report({"phase": "live"})
-        assert world.transport.reports.get(timeout=TIMEOUT_S) == {"phase": "live"}
+        assert world.transport.reports.get(timeout=WITHIN_S) == {"phase": "live"}
         assert world.link.counters.reconnects == 0
     finally:
         world.link.stop()
@@ -213,7 +204,7 @@ def test_twin_without_a_version_is_no_news(world: World) -> None:
     world.start()
     world.next(LinkState)
     world.link.report({"a": 1})
-    world.transport.reports.get(timeout=TIMEOUT_S)
+    world.transport.reports.get(timeout=WITHIN_S)
     assert world.inbox.empty()
 
 
@@ -225,21 +216,21 @@ def test_method_is_answered_through_its_call(world: World) -> None:
     call = world.next(MethodCall)
     assert (call.name, call.payload) == ("Reset", {"x": 1})
     call.respond(200, {"ok": True})
-    assert world.transport.answers.get(timeout=TIMEOUT_S) == ("r1", 200, {"ok": True})
+    assert world.transport.answers.get(timeout=WITHIN_S) == ("r1", 200, {"ok": True})
 
 
 def test_method_of_another_module_has_typed_errors(world: World) -> None:
     with pytest.raises(HubUnreachableError, match="not connected"):
-        world.link.invoke("writer", "Reset", None, timeout_s=1)
+        world.link.invoke("writer", "Reset", None, timeout_s=WITHIN_S)
     world.start()
     world.next(LinkState)
-    result = world.link.invoke("writer", "Reset", 1, timeout_s=1)
+    result = world.link.invoke("writer", "Reset", 1, timeout_s=WITHIN_S)
     assert result == MethodResult(status=200, payload=["writer", "Reset", 1])
     world.transport.fail("invoke", OperationRefusedError("404"), LinkLostError("no route"))
     with pytest.raises(MethodRefusedError, match="404"):
-        world.link.invoke("writer", "Reset", None, timeout_s=1)
+        world.link.invoke("writer", "Reset", None, timeout_s=WITHIN_S)
     with pytest.raises(HubUnreachableError, match="no route"):
-        world.link.invoke("writer", "Reset", None, timeout_s=1)
+        world.link.invoke("writer", "Reset", None, timeout_s=WITHIN_S)
     with pytest.raises(HubUnreachableError, match=r"no answer in 0\.05 s"):
         world.link.invoke("writer", "slow", None, timeout_s=0.05)
 

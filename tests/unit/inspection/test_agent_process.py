@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.waiting import WITHIN_S
 
 from taktgate.edge.places import Places, places_from
 from taktgate.inspection.activation_file import EMPTY, ActivationFiles
@@ -57,7 +58,7 @@ def test_a_thread_that_a_bug_ends_is_logged_and_told_of(caplog: pytest.LogCaptur
         raise ValueError("no such segment")
 
     told = partial(inbox.complain, Source.RECORDS, "RECORDS")
-    process._start_thread("records", fail, told).join(5)
+    process._start_thread("records", fail, told).join(WITHIN_S)
 
     complaint = inbox.get(0)
     assert isinstance(complaint, Complaint)

@@ -47,8 +47,8 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> Runner:
 
 @pytest.fixture(scope="module")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Runner:
-    """A model that takes about 0.1 s."""
-    return runner_of(tmp_path_factory.mktemp("slow"), Tiny(slow_steps=12))
+    """A model that takes a quarter of a second: much longer than the watchdog is ever late."""
+    return runner_of(tmp_path_factory.mktemp("slow"), Tiny(slow_steps=24))
 
 
 class Ring:
@@ -113,9 +113,10 @@ def test_a_run_beyond_its_parts_time_is_ended_and_the_next_part_is_judged(
 
 def test_a_run_that_was_ended_took_less_than_a_whole_one(slow: Runner, ring: Ring) -> None:
     whole = answered(slow, ring, 20)
-    ended = answered(slow, ring, 20, for_ns=5 * MILLISECOND)
+    ended = [answered(slow, ring, 20, for_ns=5 * MILLISECOND) for _ in range(3)]
 
-    assert ended.end_ns - ended.start_ns < (whole.end_ns - whole.start_ns) * 0.7
+    shortest_ns = min(each.end_ns - each.start_ns for each in ended)
+    assert shortest_ns < (whole.end_ns - whole.start_ns) * 0.7
 
 
 def test_a_job_whose_time_is_up_when_it_arrives_is_not_begun(slow: Runner, ring: Ring) -> None:

@@ -11,14 +11,16 @@ from taktgate.inspection.control import PartNote
 from taktgate.inspection.frames.evidence import SLOTS, STAMP
 from taktgate.inspection.frames.ring import map_for_reading
 
-_PATIENCE_S: Final = 0.5
+PATIENCE_S: Final = 0.5
+"""The judge hands its memory over once a turn."""
 
 
 class EvidenceReader:
     """Reads the pixels of judged parts, as long as the judge has not written over them."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience_s: float = PATIENCE_S) -> None:
         self._path = str(path)
+        self._patience_s = patience_s
         self._memory: mmap.mmap | None = None
         self._judge_start_id: str | None = None
 
@@ -53,7 +55,7 @@ class EvidenceReader:
         """Fetch the memory of the judge that runs now; a failure shows as pixels not to be had."""
         self.close()
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as judge:
-            judge.settimeout(_PATIENCE_S)
+            judge.settimeout(self._patience_s)
             descriptors: list[int] = []
             with contextlib.suppress(OSError):
                 judge.connect(self._path)

@@ -5,11 +5,12 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.edge.clock import monotonic_ns
 from taktgate.inspection.frames.grabber import messages
@@ -22,7 +23,6 @@ from taktgate.inspection.frames.grabber.port import (
 from taktgate.inspection.frames.grabber.process import MAX_REFUSED, GrabberProcess
 
 SLOT_BYTES = 4096
-LIMIT_S = 10.0
 
 
 class Library:
@@ -35,6 +35,8 @@ class Library:
         self.triggers: list[int] = []
         self.is_blocking = threading.Event()
         self.go_on = threading.Event()
+        self.has_run_dry = threading.Event()
+        """It was asked for more than it had: what it gave has been dealt with."""
 
     def open(self) -> None:
         self.opened += 1
@@ -43,8 +45,9 @@ class Library:
 
     def grab(self, timeout_s: float) -> Grabbed | None:
         if self.is_blocking.is_set():
-            self.go_on.wait(LIMIT_S)
+            self.go_on.wait(2 * WITHIN_S)
         if not self.gives:
+            self.has_run_dry.set()
             time.sleep(0.001)
             return None
         given = self.gives.popleft()
@@ -68,7 +71,7 @@ class Bench:
     def __init__(self) -> None:
         self.library = Library()
         self.judge, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.judge.settimeout(LIMIT_S)
+        self.judge.settimeout(WITHIN_S)
         self.memory = mmap.mmap(-1, messages.SLOTS * SLOT_BYTES)
         self.process = GrabberProcess(self.library, theirs, self.memory)
         self.theirs = theirs
@@ -93,7 +96,7 @@ class Bench:
         self.library.go_on.set()
         self.judge.close()
         if self.thread.ident is not None:
-            self.thread.join(LIMIT_S)
+            self.thread.join(WITHIN_S)
         assert not self.thread.is_alive()
         self.theirs.close()
 
@@ -103,13 +106,6 @@ def bench() -> Iterator[Bench]:
     bench = Bench()
     yield bench
     bench.close()
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.002)
 
 
 def grabbed(pixels: Any, frame_id: int = 1) -> Grabbed:
@@ -174,7 +170,7 @@ def test_frames_wait_for_no_judge_that_gives_no_slot_back(bench: Bench) -> None:
     bench.thread.start()
     slots = {bench.frame().slot for _ in range(messages.SLOTS)}
     assert len(slots) == messages.SLOTS
-    wait_until(lambda: not bench.library.gives)
+    assert bench.library.has_run_dry.wait(WITHIN_S)
     bench.judge.send(messages.pack_give_back(2))
     wait_until(lambda: 2 in bench.process._free)
     bench.library.gives.append(grabbed(GOOD, 99))

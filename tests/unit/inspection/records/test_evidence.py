@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 from tests.unit.inspection.records.parts import HEIGHT, START_ID, WIDTH, note, pixels_of
+from tests.waiting import WITHIN_S
 
 from taktgate.inspection.frames.evidence import SLOTS, EvidenceMemory
 from taktgate.inspection.frames.evidence_reader import EvidenceReader
@@ -43,7 +44,7 @@ def read(
 
 
 def test_the_agent_sees_the_pixels_that_the_judge_kept(memory: EvidenceMemory, path: Path) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
     for sequence in (1, 2, 3):
         slot = memory.keep(sequence, memoryview(pixels_of(sequence)))
         assert read(reader, memory, sequence, slot) == pixels_of(sequence)
@@ -51,7 +52,7 @@ def test_the_agent_sees_the_pixels_that_the_judge_kept(memory: EvidenceMemory, p
 
 
 def test_pixels_that_were_overwritten_are_not_to_be_had(memory: EvidenceMemory, path: Path) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
     slot = memory.keep(1, memoryview(pixels_of(1)))
     for sequence in range(2, SLOTS + 2):
         memory.keep(sequence, memoryview(pixels_of(sequence)))
@@ -64,7 +65,7 @@ def test_pixels_that_were_overwritten_are_not_to_be_had(memory: EvidenceMemory, 
 def test_pixels_that_are_being_overwritten_are_not_to_be_had(
     memory: EvidenceMemory, path: Path
 ) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
     slot = memory.keep(1, memoryview(pixels_of(1)))
     for sequence in range(2, SLOTS + 1):
         memory.keep(sequence, memoryview(pixels_of(sequence)))
@@ -78,7 +79,7 @@ def test_pixels_that_are_being_overwritten_are_not_to_be_had(
 def test_after_a_judges_restart_its_own_pixels_are_read_and_not_those_of_the_one_before(
     path: Path,
 ) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
     for start_id, filling in (("judge-1", b"\1"), ("judge-2", b"\2")):
         memory = EvidenceMemory(path)
         pixels = filling * (WIDTH * HEIGHT)
@@ -89,7 +90,7 @@ def test_after_a_judges_restart_its_own_pixels_are_read_and_not_those_of_the_one
 
 
 def test_a_slot_that_is_none_is_refused(memory: EvidenceMemory, path: Path) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
 
     assert read(reader, memory, 1, SLOTS) is None
     reader.close()
@@ -100,7 +101,7 @@ def test_without_a_judge_there_are_no_pixels(path: Path) -> None:
 
 
 def test_the_agent_cannot_write_into_the_memory(memory: EvidenceMemory, path: Path) -> None:
-    reader = EvidenceReader(path)
+    reader = EvidenceReader(path, patience_s=WITHIN_S)
     read(reader, memory, 1, memory.keep(1, memoryview(pixels_of(1))))
     assert reader._memory is not None
 

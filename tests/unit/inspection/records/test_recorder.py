@@ -16,6 +16,7 @@ from tests.unit.inspection.records.parts import (
     note,
     pixels_of,
 )
+from tests.waiting import WITHIN_S
 
 from taktgate.contracts.verdict import Verdict
 from taktgate.edge.settings import RecordSettings
@@ -41,7 +42,7 @@ def run(recorder: Recorder, serve: Callable[[], None] = lambda: None) -> None:
 def make(
     folder: Path, settings: RecordSettings, complaints: list[str | None], reserve_bytes: int = 0
 ) -> Recorder:
-    evidence = EvidenceReader(folder / "evidence.sock")
+    evidence = EvidenceReader(folder / "evidence.sock", patience_s=WITHIN_S)
     return Recorder(
         folder / "records",
         settings,

@@ -6,6 +6,7 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import WITHIN_S
 
 from taktgate.contracts.codec import ContractError
 from taktgate.inspection.surface.decoder_wire import Fault, Read, Shape, receive, send
@@ -29,7 +30,7 @@ def test_messages_arrive_as_they_were_sent(messages: list[tuple[Read, bytes]]) -
     ours, theirs = socket.socketpair()
     with ours, theirs:
         for stream in (ours, theirs):
-            stream.settimeout(5)
+            stream.settimeout(WITHIN_S)
         sender = threading.Thread(target=_send_all, args=(ours, messages))
         sender.start()
         assert [receive(theirs, Read) for _ in messages] == messages
@@ -40,7 +41,7 @@ def test_messages_arrive_as_they_were_sent(messages: list[tuple[Read, bytes]]) -
 def test_message_that_breaks_off_is_an_end(cut: int) -> None:
     ours, theirs, whole = *socket.socketpair(), _whole_message()
     with theirs:
-        theirs.settimeout(5)
+        theirs.settimeout(WITHIN_S)
         with ours:
             ours.sendall(whole[:cut])
         with pytest.raises(EOFError):
@@ -51,7 +52,7 @@ def test_message_that_breaks_off_is_an_end(cut: int) -> None:
 def test_nonsense_is_refused_and_takes_no_memory(data: bytes) -> None:
     ours, theirs = socket.socketpair()
     with theirs:
-        theirs.settimeout(5)
+        theirs.settimeout(WITHIN_S)
         with ours:
             ours.sendall(data)
         with pytest.raises((EOFError, ContractError)):
