@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.waiting import WITHIN_S
 
 from taktgate.staging.fetch.digest import DigestBeside
 from taktgate.staging.fetch.download_file import CHUNK_BYTES, DownloadFile
 from taktgate.staging.slots.disk import Disk
 from taktgate.standin.faulty_files import Fault, FaultyFileSystem, PowerCutError
-
-ENOUGH_S = 10.0
 
 
 def hashing_threads() -> list[str]:
@@ -37,7 +36,7 @@ class SlowHash:
         self.taken: list[bytes] = []
 
     def update(self, data: memoryview, /) -> None:
-        assert self.may_go_on.wait(ENOUGH_S)
+        assert self.may_go_on.wait(WITHIN_S)
         self.threads.add(threading.current_thread().name)
         self.taken.append(bytes(data))
 
