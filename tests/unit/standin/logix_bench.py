@@ -23,13 +23,13 @@ _serials: Final = itertools.count(1)
 def serve(
     scenario: Scenario, *, memory: TagMemory | None = None, firmware: Firmware = STANDARD
 ) -> None:
-    """Run *scenario* with a controller and its port; 10 s are the limit of everything."""
+    """Run *scenario* with a controller and its port; 60 s are the limit of everything."""
 
     async def run() -> None:
         server = LogixServer(memory or TagMemory(symbols_of(TAGS)), firmware=firmware)
         _, port = await server.start("127.0.0.1", 0)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await scenario(server, port)
         finally:
             await server.close()

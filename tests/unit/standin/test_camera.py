@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.waiting import until
 
 from taktgate.inspection.frames.frame_wire import FrameHeader, check_payload, decode_header
 from taktgate.standin.camera.__main__ import parse_arguments
@@ -61,14 +62,18 @@ class Receiver:
 class Bench:
     """A camera with its wires in the test's hands."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(
+        self, camera: Camera, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self.reader, self.writer = reader, writer
         self.ready: dict[str, Any] = {}
+        self._clients = camera._frames._clients
 
     async def connect(self) -> Receiver:
         host, port = self.ready["frames"].split(":")
+        before = len(self._clients)
         receiver = Receiver(*await asyncio.open_connection(host, int(port)))
-        await asyncio.sleep(0.02)
+        await until(lambda: len(self._clients) > before)
         return receiver
 
     def pulse(self, payload: bytes | int) -> None:
@@ -96,10 +101,10 @@ async def camera(directory: Path, *shape: int) -> AsyncIterator[Bench]:
     )
     stop = asyncio.Event()
     roll = Roll(Plates(*(shape or (8, 6))), itertools.count(1))
-    serving = asyncio.create_task(Camera(settings, roll).serve(stop))
-    while not control.exists():  # noqa: ASYNC110 - a socket has no event to wait for
-        await asyncio.sleep(0.005)
-    bench = Bench(*await asyncio.open_unix_connection(str(control)))
+    device = Camera(settings, roll)
+    serving = asyncio.create_task(device.serve(stop))
+    await until(control.exists)
+    bench = Bench(device, *await asyncio.open_unix_connection(str(control)))
     bench.ready = await bench.event("ready")
     try:
         yield bench
@@ -111,7 +116,7 @@ async def camera(directory: Path, *shape: int) -> AsyncIterator[Bench]:
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await scenario()
 
     asyncio.run(bounded())

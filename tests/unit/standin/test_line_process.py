@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from pycomm3 import LogixDriver
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.plc.contract.tags import RESULT, STATUS, slot_of
 from taktgate.standin.control.commands import ControlError, Event
@@ -24,7 +25,7 @@ from taktgate.standin.line.process import LineProcess
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def bounded() -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await scenario()
 
     asyncio.run(bounded())
@@ -74,7 +75,7 @@ class VisionSide(threading.Thread):
 
     def end(self) -> None:
         self._ended.set()
-        self.join(10)
+        self.join(WITHIN_S)
 
     def _result(self, part: int) -> dict[str, Any]:
         self._seq += 1
@@ -211,13 +212,17 @@ def shared_line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process = subprocess.Popen(
         [sys.executable, "-m", "taktgate.standin.line", "--port=0", f"--control={control}"]
     )
-    deadline = time.monotonic() + 10
-    while not control.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_until(lambda: _is_listening(control))
     yield control
     process.terminate()
-    assert process.wait(5) == 0
+    assert process.wait(WITHIN_S) == 0
     assert not control.exists()
+
+
+def _is_listening(control: Path) -> bool:
+    """Tell whether connections are taken: a socket's path is there a moment before."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(control)) == 0
 
 
 def test_a_port_in_use_ends_the_start_with_one_clear_message(tmp_path: Path) -> None:
@@ -265,10 +270,7 @@ def test_the_controller_dies_with_whoever_started_it(tmp_path: Path) -> None:
     parent.wait()
     parent.stdout.close()
 
-    deadline = time.monotonic() + 5
-    while _is_running(child) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not _is_running(child)
+    wait_until(lambda: not _is_running(child))
 
 
 _PARENT = """
@@ -288,11 +290,10 @@ asyncio.run(main())
 
 def _is_running(pid: int) -> bool:
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or read
         return False
-    state = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0]
-    return state != "Z"
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_its_end_is_told(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.waiting import WITHIN_S, until
 
 from taktgate.standin.azure.certificates import create_authority
 from taktgate.standin.azure.mqtt.tls import TlsLayer, TlsServer, connect_tls
@@ -101,7 +102,12 @@ def test_any_cut_of_the_stream_gives_the_same_bytes(
     asyncio.run(story())
 
 
-def with_server(contexts: Contexts, story: Callable[[int, list[Ear]], Awaitable[None]]) -> None:
+def with_server(
+    contexts: Contexts,
+    story: Callable[[int, list[Ear]], Awaitable[None]],
+    *,
+    handshake_timeout_s: float = WITHIN_S,
+) -> None:
     async def tell() -> None:
         ears: list[Ear] = []
 
@@ -109,18 +115,13 @@ def with_server(contexts: Contexts, story: Callable[[int, list[Ear]], Awaitable[
             ears.append(Ear())
             return ears[-1]
 
-        server = TlsServer(contexts[0], new_ear, handshake_timeout_s=0.1)
+        server = TlsServer(contexts[0], new_ear, handshake_timeout_s=handshake_timeout_s)
         port = await server.start(NAME, 0)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(2 * WITHIN_S):
             await story(port, ears)
             await server.stop()
 
     asyncio.run(tell())
-
-
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():  # noqa: ASYNC110 - a protocol has no events
-        await asyncio.sleep(0.005)
 
 
 def test_goodbye_reaches_the_other_side_after_all_that_was_sent(contexts: Contexts) -> None:
@@ -154,7 +155,7 @@ def test_handshake_that_does_not_come_is_cut(contexts: Contexts) -> None:
         writer.close()
         await until(lambda: ears[0].is_lost)
 
-    with_server(contexts, story)
+    with_server(contexts, story, handshake_timeout_s=0.1)
 
 
 def test_stop_ends_connections_that_are_shaking_hands(contexts: Contexts) -> None:

@@ -63,7 +63,7 @@ class StandinProcess:
         assert self._started is not None, "start() comes first"
         return self._started
 
-    async def start(self, timeout_s: float = 20.0) -> None:
+    async def start(self, timeout_s: float = 60.0) -> None:
         """Start the process and wait until it is ready.
 
         Raises:
