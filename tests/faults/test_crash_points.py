@@ -21,8 +21,8 @@ from crash_campaign.tools_here import small_and_silent
 
 from taktgate.standin.recorded_files import Call, EscapeError, Kind, nothing_escapes
 
-pytestmark = pytest.mark.timeout(600)
-"""So much room for a loaded machine."""
+pytestmark = pytest.mark.timeout(1800)
+"""The workers give way to all else, so they may have to wait until that has come to its end."""
 SEED = 1
 WORKERS = os.cpu_count() or 1
 
