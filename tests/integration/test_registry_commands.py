@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 from tests.registry_client import NAME, ReferenceClient
-from tests.unit.registry.conftest import Shop
+from tests.unit.registry.conftest import Shop, content_of
 
 from taktgate.cli import main
 from taktgate.registry.commands.cli import REGISTRY_VARIABLE
 from taktgate.registry.commands.places import KEYS_VARIABLE
 
 CLASS = ["--class", "cpu"]
+MATRIX = Path(__file__).parents[2] / "config/device_compatibility_matrix.yaml"
 
 
 class Desk:
@@ -33,8 +34,12 @@ class Desk:
         return json.loads(self.run(*arguments, "--json")[0])
 
     def add(self, version: str) -> Any:
-        trusted = ("--trusted-keys", self.shop.trusted)
-        return self.json("add", self.shop.bundle(version), *trusted)
+        return self.json("add", self.shop.bundle(version), *self.checks)
+
+    @property
+    def checks(self) -> tuple[str | Path, ...]:
+        """What a bundle is held against."""
+        return ("--trusted-keys", self.shop.trusted, "--matrix", MATRIX)
 
 
 @pytest.fixture
@@ -62,6 +67,23 @@ def test_a_model_goes_from_a_file_to_the_stations_and_back(desk: Desk) -> None:
     assert client.state_of("1.0.0") == "released"
     desk.run("revoke", *named, "--reason", "misses pores")
     assert client.state_of("1.0.0") == "revoked"
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        (MATRIX, "device_class: must be one of cpu, cpu-x86-64, jetson"),
+        (Path("missing.yaml"), "missing.yaml cannot be read"),
+    ],
+    ids=["no row", "no matrix"],
+)
+def test_a_class_that_no_station_has_gets_no_role(desk: Desk, matrix: Path, words: str) -> None:
+    desk.run("init")
+    before = content_of(desk.root / "registry")
+    bundle = desk.shop.bundle("1.0.0", device_class="cpu-x68")
+    _, err = desk.run("add", bundle, *desk.checks[:2], "--matrix", matrix, code=1)
+    assert words in err
+    assert content_of(desk.root / "registry") == before
 
 
 def test_the_list_shows_what_is_there_and_when_it_expires(desk: Desk) -> None:
@@ -147,7 +169,7 @@ def test_what_cannot_be_done_is_said_in_one_line(
 ) -> None:
     desk.run("init")
     if arguments[:2] == ["add", "missing.bundle"]:
-        arguments = [*arguments, "--trusted-keys", str(desk.shop.trusted)]
+        arguments = [*arguments, *map(str, desk.checks)]
     out, err = desk.run(*arguments, code=code)
     assert out == ""
     said = [line for line in err.splitlines() if not line.startswith("verifying")]

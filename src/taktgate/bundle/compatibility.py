@@ -15,6 +15,8 @@ from taktgate.bundle.errors import DeviceUnknownError, IncompatibleError
 from taktgate.bundle.manifest import ArtifactKind, Compilation, Manifest, Name, Precision
 from taktgate.bundle.targets import BundleFacts
 
+MATRIX: Final = Path("config/device_compatibility_matrix.yaml")
+"""Where commands look for the matrix unless they are told otherwise."""
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 TENSORRT: Final = "TensorrtExecutionProvider"
@@ -146,6 +148,23 @@ class CompatibilityMatrix(BaseModel):
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise DeviceUnknownError(f"{path} cannot be read: {error}") from error
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The device classes there are."""
+        return tuple(row.device_class for row in self.rows)
+
+    def row(self, device_class: str) -> MatrixRow:
+        """Return the row of *device_class*.
+
+        Raises:
+            DeviceUnknownError: There is none; names those there are.
+        """
+        for row in self.rows:
+            if row.device_class == device_class:
+                return row
+        known = ", ".join(self.classes)
+        raise DeviceUnknownError(f"device_class: must be one of {known}, got {device_class!r}")
+
     def facts(self, device_class: str, machine: str | None = None) -> DeviceFacts:
         """Return what the class *device_class* can run on *machine*, by default this one.
 
@@ -153,10 +172,7 @@ class CompatibilityMatrix(BaseModel):
             DeviceUnknownError: There is no such row, or it is for another processor.
         """
         here = platform.machine() if machine is None else machine
-        row = next((row for row in self.rows if row.device_class == device_class), None)
-        if row is None:
-            known = ", ".join(row.device_class for row in self.rows)
-            raise DeviceUnknownError(f"device class {device_class!r} must be one of: {known}")
+        row = self.row(device_class)
         if here not in row.arch:
             raise DeviceUnknownError(
                 f"device class {device_class!r} is for {row.arch}, this is {here}"

@@ -64,6 +64,7 @@ class Desk:
         given = {"--description": "model.yaml", "--golden": "gold", "--test": "test"}
         files = [word for name, at in given.items() for word in (name, str(self.folder / at))]
         options = [*files, "--key", str(self.folder / "key.pem"), "--out", str(self.folder)]
+        options += ["--matrix", str(MATRIX)]
         return main(["model", "pack", str(self.model), *options, "--runs", "3", *more])
 
     def run(self, command: str, *words: str | Path) -> int:

@@ -77,6 +77,12 @@ def test_a_class_without_its_toolchain_here_is_refused_by_what_it_needs(
     assert "ONNX Runtime 1.17.3 (cuda12) and TensorrtExecutionProvider" in said()[1]
 
 
+def test_a_class_that_is_no_row_is_refused_by_those_there_are(desk: Desk, said: Said) -> None:
+    words = ("--class", "cpu-x68", "--key", desk.folder / "key.pem")
+    assert desk.run("compile", desk.bundle(Tiny()), *words) == 1
+    assert "device_class: must be one of cpu, cpu-x86-64, jetson" in said()[1]
+
+
 def test_the_same_bundle_has_no_differences(desk: Desk, said: Said) -> None:
     bundle = desk.bundle(Tiny())
     assert desk.run("diff", bundle, bundle) == 0

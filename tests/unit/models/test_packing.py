@@ -69,6 +69,7 @@ def test_labels_may_come_from_a_table(desk: Desk, said: Said) -> None:
         ({"name": "Tiny"}, "field name"),
         ({"version": 2.0}, "field version"),
         ({"surprise": 1}, "field surprise"),
+        ({"device_class": "cpu-x68"}, "field device_class: must be one of cpu, cpu-x86-64, jetson"),
         ({"threshold": 0.9}, "uncertain_band must hold the threshold"),
         ({"uncertain_band": {"low": 0.6, "high": 0.5}}, "uncertain_band"),
         ({"outputs": {"score": "x", "class_scores": "class_scores"}}, "field outputs.score"),
@@ -86,6 +87,12 @@ def test_a_description_that_is_wrong_is_refused_by_its_field(
     desk.describe(**change)
     assert desk.pack() == 1
     assert named in said()[1]
+    assert not list(desk.folder.glob("tiny-2*"))
+
+
+def test_without_the_matrix_nothing_is_packed(desk: Desk, said: Said) -> None:
+    assert desk.pack("--matrix", str(desk.folder / "missing.yaml")) == 1
+    assert "missing.yaml cannot be read" in said()[1]
     assert not list(desk.folder.glob("tiny-2*"))
 
 

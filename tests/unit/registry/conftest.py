@@ -32,6 +32,14 @@ class Shop:
             self.publisher.add_bundle(bundle.archive, bundle.manifest, bundle.digest)
 
 
+def content_of(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     return Shop(tmp_path)

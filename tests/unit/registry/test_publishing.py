@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.registry_client import NAME, UnsyncedFileSystem
-from tests.unit.registry.conftest import Shop
+from tests.unit.registry.conftest import Shop, content_of
 from tuf.api.metadata import Metadata, Root
 
 from taktgate.bundle.errors import BundleError, DigestMismatchError, SignatureError
@@ -36,14 +36,6 @@ from taktgate.staging.registry.limits import RegistryLimits
 
 S = ReleaseState
 ROLES = ("root", "targets", "sources", "class.cpu", "snapshot", "timestamp")
-
-
-def content_of(folder: Path) -> dict[str, bytes]:
-    return {
-        str(file.relative_to(folder)): file.read_bytes()
-        for file in folder.rglob("*")
-        if file.is_file()
-    }
 
 
 def take_away(shop: Shop, *names: str) -> None:

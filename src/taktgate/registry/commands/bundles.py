@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from taktgate.bundle.compatibility import CompatibilityMatrix
 from taktgate.bundle.signing import TrustedKeys
 from taktgate.bundle.source import SOURCE_LIMIT_BYTES, SourceModel
 from taktgate.bundle.targets import BundleFacts, ReleaseState
@@ -24,7 +25,8 @@ def add(arguments: argparse.Namespace) -> Result:
     facts = []
     if arguments.bundles:
         keys = TrustedKeys.load(arguments.trusted_keys)
-        facts = [_add_bundle(its, path, keys) for path in arguments.bundles]
+        matrix = CompatibilityMatrix.load(arguments.matrix)
+        facts = [_add_bundle(its, path, keys, matrix) for path in arguments.bundles]
     lines = [f"source {source.name} {source.version}"] if source else []
     document = {
         "source": source and {"name": source.name, "version": source.version},
@@ -76,9 +78,12 @@ def _add_source(its: Publisher, arguments: argparse.Namespace) -> SourceModel:
     return source
 
 
-def _add_bundle(its: Publisher, path: Path, keys: TrustedKeys) -> BundleFacts:
+def _add_bundle(
+    its: Publisher, path: Path, keys: TrustedKeys, matrix: CompatibilityMatrix
+) -> BundleFacts:
     progress(f"verifying {path.name}")
     with admitted(path, keys) as bundle:
+        matrix.row(bundle.manifest.device_class)  # the first of a class makes its role, for good
         return its.add_bundle(bundle.archive, bundle.manifest, bundle.digest)
 
 

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+from taktgate.bundle.compatibility import MATRIX
 from taktgate.registry.commands.places import KEYS_VARIABLE
 
 REGISTRY_VARIABLE: Final = "TAKTGATE_REGISTRY"
@@ -107,6 +108,13 @@ def _add_add(verbs: _Verbs) -> None:
         default=Path("config/trusted_keys"),
         metavar="DIR",
         help="public keys that may have signed a bundle (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--matrix",
+        type=Path,
+        default=MATRIX,
+        metavar="YAML",
+        help="the device classes there are (default: %(default)s); no bundle is added without it",
     )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from taktgate.bundle.compatibility import CompatibilityMatrix, check
+from taktgate.bundle.compatibility import MATRIX, CompatibilityMatrix, check
 from taktgate.bundle.errors import BundleError
 from taktgate.bundle.manifest import NAME_PATTERN
 from taktgate.bundle.signing import SigningKey, TrustedKeys
@@ -25,7 +25,6 @@ EXIT_DONE: Final = 0
 EXIT_REFUSED: Final = 1
 EXIT_TROUBLE: Final = 2
 KEYS: Final = Path("config/trusted_keys")
-MATRIX: Final = Path("config/device_compatibility_matrix.yaml")
 _LEVELS: Final = ("basic", "extended", "all")
 _CODES: Final = """
 exit codes:
@@ -80,6 +79,7 @@ def _add_pack(own: Any) -> None:
     add("--out", type=Path, default=Path(), metavar="DIR", help="default: the current folder")
     add("--hil-report", type=Path, metavar="FILE", help="of HIL about this very model file")
     add("--runs", type=_runs, default=500, metavar="N", help="for the latency (default: 500)")
+    _add_matrix(add)
 
 
 def _add_compile(own: Any) -> None:
@@ -132,7 +132,12 @@ def _add_trace(own: Any) -> None:
 def _add_trust(add: Any, *, matrix: bool = True) -> None:
     add("--trusted-keys", type=Path, default=KEYS, metavar="DIR|PEM", help=f"default: {KEYS}")
     if matrix:
-        add("--matrix", type=Path, default=MATRIX, metavar="YAML", help=f"default: {MATRIX}")
+        _add_matrix(add)
+
+
+def _add_matrix(add: Any) -> None:
+    words = f"the device classes there are (default: {MATRIX}); nothing is done without it"
+    add("--matrix", type=Path, default=MATRIX, metavar="YAML", help=words)
 
 
 def _guarded(name: str, run: Callable[..., int]) -> Callable[[argparse.Namespace], int]:
@@ -159,6 +164,7 @@ def _pack(options: argparse.Namespace) -> int:
     order = PackOrder(
         model=options.model,
         description=options.description,
+        matrix=CompatibilityMatrix.load(options.matrix),
         golden=options.golden,
         test=options.test,
         key=SigningKey.load(options.key),
@@ -170,10 +176,10 @@ def _pack(options: argparse.Namespace) -> int:
 
 
 def _compile(options: argparse.Namespace) -> int:
-    from taktgate.registry.models.compiling import CompileOrder, compile_model, row_of
+    from taktgate.registry.models.compiling import CompileOrder, compile_model
     from taktgate.registry.models.opening import open_bundle
 
-    row = row_of(CompatibilityMatrix.load(options.matrix), options.device_class)
+    row = CompatibilityMatrix.load(options.matrix).row(options.device_class)
     with open_bundle(options.bundle, TrustedKeys.load(options.trusted_keys)) as opened:
         if opened.verified is None:
             assert opened.doubt is not None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from taktgate.bundle import layout
-from taktgate.bundle.compatibility import CompatibilityMatrix, MatrixRow
+from taktgate.bundle.compatibility import MatrixRow
 from taktgate.bundle.golden import GoldenImage, load_golden
 from taktgate.bundle.manifest import (
     Artifact,
@@ -55,19 +55,6 @@ class CompileOrder:
     out: Path
     test: Path | None
     runs: int
-
-
-def row_of(matrix: CompatibilityMatrix, device_class: str) -> MatrixRow:
-    """Return the row of *device_class*.
-
-    Raises:
-        ToolchainError: There is none.
-    """
-    for row in matrix.rows:
-        if row.device_class == device_class:
-            return row
-    known = ", ".join(row.device_class for row in matrix.rows)
-    raise ToolchainError(f"device class {device_class!r} must be one of: {known}")
 
 
 def require_toolchain(row: MatrixRow) -> str:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from taktgate.bundle import layout
 from taktgate.bundle.archive import pack
+from taktgate.bundle.compatibility import CompatibilityMatrix
 from taktgate.bundle.manifest import (
     BUNDLE_LIMIT_BYTES,
     Artifact,
@@ -42,6 +43,7 @@ class PackOrder:
     Attributes:
         model: The trained ONNX file.
         description: The YAML file.
+        matrix: The device classes there are.
         golden: Folder of the images of the golden set.
         test: Folder of the images that claims are measured on.
         hil_report: What hardware-in-the-loop wrote about this very model file.
@@ -50,6 +52,7 @@ class PackOrder:
 
     model: Path
     description: Path
+    matrix: CompatibilityMatrix
     golden: Path
     test: Path
     key: SigningKey
@@ -77,6 +80,7 @@ def pack_model(order: PackOrder, say: Progress) -> Packed:
         OSError: The folder cannot be written.
     """
     its = load_description(order.description)
+    _require_known(its, order.matrix, order.description.name)
     model = read_small(order.model, limit_bytes=BUNDLE_LIMIT_BYTES)
     header = read_header(model)
     say(f"{order.model.name}: opset {header.opset}, IR {header.ir_version}, {header.precision}")
@@ -199,6 +203,14 @@ def _input(header: Header) -> ModelInput:
     return ModelInput.model_validate(
         {"name": its.name, "dtype": its.element, "shape": its.shape}, strict=True
     )
+
+
+def _require_known(its: Description, matrix: CompatibilityMatrix, file: str) -> None:
+    """A class that no station has would only be noticed where the bundle is to be released."""
+    if its.device_class not in matrix.classes:
+        known = ", ".join(matrix.classes)
+        rule = f"must be one of {known}, got {its.device_class!r}"
+        raise DescriptionError(file, "device_class", rule)
 
 
 def _require_fitting(header: Header, its: Description, file: str) -> None:
