@@ -1,6 +1,10 @@
 """`taktgate registry`, as a publisher types it."""
 
 import json
+import re
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +192,37 @@ def test_help_has_an_example(desk: Desk, capsys: pytest.CaptureFixture[str]) -> 
             main(["registry", *verb, "--help"])
         assert end.value.code == 0
         assert "example" in capsys.readouterr().out
+
+
+@contextmanager
+def full_disk(limit_bytes: int) -> Iterator[None]:
+    """Let no file become longer than *limit_bytes*."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_is_said_with_the_file_and_nothing_changes(desk: Desk) -> None:
+    desk.run("init")
+    desk.add("1.0.0")
+    desk.run("promote", NAME, "1.0.0", *CLASS, "--to", "ci_passed")
+    desk.run("promote", NAME, "1.0.0", *CLASS, "--to", "released", "--waive-hil", "no rig")
+    stick = desk.root / "stick"
+    stick.mkdir()
+    before = content_of(desk.root)
+    for arguments in (
+        ["init", "--registry", desk.root / "other", "--keys", desk.root / "other-keys"],
+        ["revoke", NAME, "1.0.0", *CLASS, "--reason", "misses pores"],
+        ["renew", "--within", "1000"],
+        ["rotate-key", "timestamp"],
+        ["export", "--usb", stick],
+        ["export", "--usb", stick, "--days-valid", "20"],
+    ):
+        with full_disk(limit_bytes=50):
+            _, err = desk.run(*arguments, code=1)
+        said = err.splitlines()[-1]
+        assert re.search(rf"{desk.root}/\S+: cannot be written: File too large", said), arguments
+        assert content_of(desk.root) == before, arguments

@@ -7,6 +7,7 @@ RegistryError
 ├── RegistryExistsError  the folder holds one already
 ├── SettingsFileError    registry.json breaks a rule
 ├── BusyError            another command is at work on the registry
+├── DiskError            the disk refuses; names the file
 ├── NoSuchBundleError    the registry has no such bundle
 ├── NoSuchRoleError      the registry has no such role, or the role no such key
 ├── RoleFullError        a role's metadata would be longer than stations read
@@ -49,6 +50,14 @@ class SettingsFileError(RegistryError):
 
 class BusyError(RegistryError):
     """Another command is at work on the registry."""
+
+
+class DiskError(RegistryError):
+    """The disk refuses; names the file.
+
+    Stations see the state before, and the next command goes on with what was written by then: a
+    change of which only the last files are missing may be seen with it.
+    """
 
 
 class NoSuchBundleError(RegistryError):

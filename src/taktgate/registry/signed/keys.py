@@ -14,6 +14,7 @@ from securesystemslib.signer import CryptoSigner, Key
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import publish
 from taktgate.registry.errors import KeyFolderError, KeyMissingError
+from taktgate.registry.signed.disk import writing
 
 NAME_FIELD: Final = "x-taktgate-name"
 """Of a public key in the metadata; TUF lets a key hold fields that a client does not know."""
@@ -39,14 +40,15 @@ class KeyRing:
 
         Raises:
             KeyFolderError: its file holds no private key.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         file = self._find(name)
         if file is None:
             file = self.folders[0] / f"{name}{_SUFFIX}"
-            self.folders[0].mkdir(parents=True, exist_ok=True, mode=0o700)
             made = CryptoSigner.generate_ed25519().private_bytes
-            publish(file, made, mode=0o600, files=self._files)
+            with writing(file):
+                self.folders[0].mkdir(parents=True, exist_ok=True, mode=0o700)
+                publish(file, made, mode=0o600, files=self._files)
         signer = _load(file)
         self._by_id()[signer.public_key.keyid] = signer
         public = signer.public_key

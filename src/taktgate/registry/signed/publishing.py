@@ -75,7 +75,7 @@ class Publisher:
         Raises:
             RegistryExistsError: there is one.
             KeyFolderError: the folder holds keys of something else.
-            OSError: a folder cannot be written.
+            DiskError: a folder cannot be written.
         """
         files = self.files
         files.look_again()

@@ -6,11 +6,9 @@ root is seen at once, since a client asks for the version after its own (TUF spe
 """
 
 import datetime
-import fcntl
 import hashlib
 import os
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,14 +31,15 @@ from taktgate.bundle.targets import ROLE_LIMIT_BYTES
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import discard, publish, write_through
 from taktgate.registry.errors import (
-    BusyError,
     KeyMissingError,
     NoRegistryError,
     NoSuchRoleError,
     RegistryError,
     RoleFullError,
 )
+from taktgate.registry.signed.disk import writing
 from taktgate.registry.signed.keys import KeyRing, name_of
+from taktgate.registry.signed.locking import locked
 from taktgate.registry.signed.settings import RegistrySettings
 
 METADATA: Final = "metadata"
@@ -48,7 +47,6 @@ TARGETS: Final = "targets"
 TIMESTAMP_FILE: Final = "timestamp.json"
 ROOT_ROLES: Final = (Root.type, Targets.type, Snapshot.type, Timestamp.type)
 _VERSIONED: Final = re.compile(r"(?P<version>\d+)\.(?P<role>.+)\.json")
-_LOCK_S: Final = 10.0
 
 
 def utc_now() -> datetime.datetime:
@@ -84,7 +82,7 @@ class RegistryFiles(Repository):
             NoRegistryError: there is none.
             BusyError: another command holds it.
             KeyMissingError: one of *signers* cannot.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         with self.held():
             if not self.is_complete():
@@ -103,16 +101,9 @@ class RegistryFiles(Repository):
             NoRegistryError: there is no such folder.
             BusyError: another command holds it.
         """
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise NoRegistryError(f"{self.path}: no registry: {error.strerror}") from error
-        try:
-            _lock(descriptor, self.path)
+        with locked(self.path):
             self.look_again()
             yield
-        finally:
-            os.close(descriptor)
 
     def look_again(self) -> None:
         """Forget what was read: the next question is answered from the disk."""
@@ -143,7 +134,7 @@ class RegistryFiles(Repository):
         Raises:
             KeyMissingError: fewer keys are at hand than the role's threshold.
             RoleFullError: stations would not read so much.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         previous = self.root() if role == Root.type and md.signed.version else None
         md.signed.version += 1
@@ -173,7 +164,7 @@ class RegistryFiles(Repository):
 
         Raises:
             KeyMissingError: fewer keys are at hand than the role's threshold.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         md = self.open(role)
         md.signed.version += 1
@@ -185,7 +176,7 @@ class RegistryFiles(Repository):
 
         Raises:
             KeyMissingError: fewer keys are at hand than the role's threshold.
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         md = self.open(Timestamp.type)
         md.signed.version += 1
@@ -200,7 +191,7 @@ class RegistryFiles(Repository):
         It comes before its delegation, so that no snapshot ever names a role without metadata.
 
         Raises:
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         days = self.settings.days_valid.of(role)
         expires = self.clock() + datetime.timedelta(days=days)
@@ -287,23 +278,33 @@ class RegistryFiles(Repository):
         """Write the target *path*; return its entry. It is no target yet.
 
         Raises:
-            OSError: the folder cannot be written.
+            DiskError: the folder cannot be written.
         """
         folder, _, name = path.rpartition("/")
         place = self.path / TARGETS / folder
-        self._make_folder(place)
         measure = _Measure()
         coming = place / f".{name}.tmp"
-        discard(coming, files=self._files)
-        write_through(coming, measure.passing(content), mode=0o644, files=self._files)
-        self._files.rename(coming, place / f"{measure.sha256}.{name}")
-        self._files.sync_folder(place)
+        with writing(place / name):
+            self._make_folder(place)
+            discard(coming, files=self._files)
+            write_through(coming, measure.passing(content), mode=0o644, files=self._files)
+            try:
+                self._files.rename(coming, place / f"{measure.sha256}.{name}")
+            except OSError:
+                discard(coming, files=self._files)
+                raise
+            self._files.sync_folder(place)
         return TargetFile(measure.size_bytes, {"sha256": measure.sha256}, path)
 
     def write_settings(self, settings: RegistrySettings, file: str) -> None:
-        """Keep *settings* in the registry's folder, which is made."""
-        self._make_folder(self.path)
-        publish(self.path / file, settings.to_bytes(), mode=0o644, files=self._files)
+        """Keep *settings* in the registry's folder, which is made.
+
+        Raises:
+            DiskError: the folder cannot be written.
+        """
+        with writing(self.path / file):
+            self._make_folder(self.path)
+            publish(self.path / file, settings.to_bytes(), mode=0o644, files=self._files)
 
     def version(self, role: str) -> int:
         """Return the newest version of *role*, 0 if there is none."""
@@ -334,8 +335,10 @@ class RegistryFiles(Repository):
                 f"role {role}: its metadata would have {len(content)} bytes, "
                 f"stations read at most {ROLE_LIMIT_BYTES}"
             )
-        self._make_folder(self.path / METADATA)
-        publish(self.path_of(role, version), content, mode=0o644, files=self._files)
+        file = self.path_of(role, version)
+        with writing(file):
+            self._make_folder(file.parent)
+            publish(file, content, mode=0o644, files=self._files)
         self.version(role)
         assert self._versions is not None
         self._versions[role] = version
@@ -385,16 +388,3 @@ def _require_threshold(role: str, md: Metadata[Any], delegator: Root | Targets) 
         raise KeyMissingError(
             f"role {role}: {result.threshold} of {names} must sign, {len(result.signed)} at hand"
         )
-
-
-def _lock(descriptor: int, path: Path) -> None:
-    """Take the folder's lock: two commands at once would write one version twice."""
-    until = time.monotonic() + _LOCK_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError as error:
-            if time.monotonic() > until:
-                raise BusyError(f"{path}: another command is at work here") from error
-            time.sleep(0.05)
