@@ -1,8 +1,11 @@
 """The reference client, python-tuf's own, on a registry in a folder; it keeps what it trusts."""
 
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from tuf.ngclient import Updater
+from tuf.ngclient.fetcher import FetcherInterface
 
 from taktgate.bundle.targets import BundleFacts, ReleaseState, bundle_path
 from taktgate.edge.file_system import LocalFileSystem
@@ -22,9 +25,18 @@ class UnsyncedFileSystem(LocalFileSystem):
 
 
 class ReferenceClient:
-    def __init__(self, registry: Path, trust: Path) -> None:
+    def __init__(
+        self,
+        registry: Path,
+        trust: Path,
+        *,
+        fetcher: FetcherInterface | None = None,
+        clock: Callable[[], datetime] | None = None,
+    ) -> None:
         self.registry = registry
         self.trust = trust
+        self.fetcher = fetcher or FolderFetcher()
+        self.clock = clock
         trust.mkdir()
         self.root = (registry / "metadata/1.root.json").read_bytes()
 
@@ -33,9 +45,11 @@ class ReferenceClient:
         updater = Updater(
             str(self.trust),
             f"{self.registry.as_uri()}/metadata",
-            fetcher=FolderFetcher(),
+            fetcher=self.fetcher,
             bootstrap=self.root,
         )
+        if self.clock is not None:
+            updater._trusted_set.reference_time = self.clock()
         updater.refresh()
         return updater
 

@@ -20,9 +20,11 @@ from taktgate.bundle.targets import ReleaseState
 from taktgate.cli import main
 from taktgate.registry.delivery.blob import BlobContainer
 from taktgate.registry.delivery.published import StaticFile, published
+from taktgate.registry.delivery.removal import prune_copy
 from taktgate.registry.delivery.sending import deliver
 from taktgate.registry.errors import DeniedError, ForeignError, NoContainerError, StoreError
-from taktgate.registry.signed.rotation import rotate
+from taktgate.registry.signed.pruning import prune
+from taktgate.registry.signed.rotation import renew, rotate
 from taktgate.staging import errors as staging_errors
 from taktgate.standin.azure.certificates import create_authority
 
@@ -125,8 +127,9 @@ def test_a_station_stages_from_a_container_by_ranges(
     assert first["written"][-1] == "metadata/timestamp.json"
     station.stage(azurite.sas(name, "r"), "1.0.0", cut_at=1000)
     assert "bytes=1000-" in azurite.log.read_text()
-    assert main(push) == 0
-    assert json.loads(capsys.readouterr().out)["written"] == []
+    assert main([*push, "--prune"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["written"], again["removed"]) == ([], [])
 
 
 def test_only_the_timestamp_may_not_be_cached(azurite: Azurite, shop: Shop, tmp_path: Path) -> None:
@@ -193,6 +196,36 @@ def test_an_older_copy_of_the_registry_is_not_pushed_over_a_newer(
     deliver(published(shop.folder), BlobContainer(azurite.sas(name, "rcwl")))
     with pytest.raises(ForeignError, match=r"timestamp\.json"):
         deliver(published(old), BlobContainer(azurite.sas(name, "rcwl")))
+
+
+def test_old_metadata_goes_from_the_container_when_it_is_asked_for(
+    azurite: Azurite, shop: Shop, station: Station, tmp_path: Path
+) -> None:
+    name = container_of(azurite, tmp_path)
+    container = BlobContainer(azurite.sas(name, "rcwl"))
+    files, now = shop.publisher.files, shop.publisher.files.clock()
+    deliver(published(shop.folder), container)
+    old = {its for its in container.inventory() if "snapshot" in its}
+    files.clock = lambda: now + timedelta(days=32)
+    renew(files)
+    prune(files)
+    deliver(published(shop.folder), container)
+    assert old <= container.inventory().keys()
+    with pytest.raises(DeniedError, match="delete"):
+        prune_copy(published(shop.folder), container, now=files.clock())
+    station.stage(azurite.sas(name, "r"), "1.0.0")
+    pruning = BlobContainer(azurite.sas(name, "rcwld"))
+    done = prune_copy(published(shop.folder), pruning, now=files.clock())
+    assert {f"metadata/{its}" for its in done.removed} & old == old
+    names = container.inventory().keys()
+    assert names == {
+        file.relative_to(shop.folder).as_posix()
+        for part in ("metadata", "targets")
+        for file in (shop.folder / part).rglob("*")
+        if file.is_file()
+    }
+    pruning.remove("metadata/1.snapshot.json")  # it may be gone already
+    station.stage(azurite.sas(name, "r"), "1.0.0")
 
 
 def test_two_pushes_at_once_do_not_overwrite_each_other(

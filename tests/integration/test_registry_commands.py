@@ -5,6 +5,7 @@ import re
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.unit.registry.conftest import Shop, content_of
 from taktgate.cli import main
 from taktgate.registry.commands.cli import REGISTRY_VARIABLE
 from taktgate.registry.commands.places import KEYS_VARIABLE
+from taktgate.registry.signed.publishing import Publisher
+from taktgate.registry.signed.repository import utc_now
 
 CLASS = ["--class", "cpu"]
 MATRIX = Path(__file__).parents[2] / "config/device_compatibility_matrix.yaml"
@@ -182,16 +185,33 @@ def test_what_cannot_be_done_is_said_in_one_line(
 
 
 def test_without_a_registry_the_way_to_one_is_shown(desk: Desk) -> None:
-    for verb in (["list"], ["renew"], ["promote", NAME, "1", *CLASS, "--to", "ci_passed"]):
+    for verb in (
+        ["list"],
+        ["renew"],
+        ["prune"],
+        ["promote", NAME, "1", *CLASS, "--to", "ci_passed"],
+    ):
         assert "no registry" in desk.run(*verb, code=1)[1]
 
 
 def test_help_has_an_example(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
-    for verb in ([], ["push"], ["promote"]):
+    for verb in ([], ["push"], ["promote"], ["prune"]):
         with pytest.raises(SystemExit) as end:
             main(["registry", *verb, "--help"])
         assert end.value.code == 0
         assert "example" in capsys.readouterr().out
+
+
+def test_old_metadata_is_shown_first_and_then_removed(desk: Desk) -> None:
+    its = Publisher(desk.root / "registry", keys=desk.root / "keys")
+    its.files.clock = lambda: utc_now() - timedelta(days=40)
+    its.init()
+    desk.run("renew")
+    shown = desk.json("prune", "--dry-run")
+    assert (shown["removed"], shown["dryRun"]) == (["1.snapshot.json"], True)
+    out, _ = desk.run("prune")
+    assert out == f"1.snapshot.json\n1 files of metadata removed, {shown['kept']} stay\n"
+    assert desk.json("prune")["removed"] == []
 
 
 @contextmanager

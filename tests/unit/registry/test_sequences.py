@@ -3,16 +3,19 @@
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.registry_client import NAME
+from tests.registry_client import NAME, ReferenceClient
 from tests.unit.registry.conftest import Shop
+from tests.unit.registry.slow_clients import SlowClients
 
 from taktgate.bundle.targets import ReleaseState
 from taktgate.registry.commands.overview import overview
 from taktgate.registry.errors import RegistryError
+from taktgate.registry.signed.pruning import prune
 from taktgate.registry.signed.rotation import renew, rotate
 
 S = ReleaseState
@@ -22,6 +25,8 @@ STEPS = st.one_of(
     st.tuples(st.just("add"), st.sampled_from(VERSIONS)),
     st.tuples(st.sampled_from(["ci", "release", "revoke", "floor"]), st.sampled_from(VERSIONS)),
     st.tuples(st.sampled_from(["rotate", "renew"]), st.sampled_from(ROLES)),
+    st.tuples(st.just("wait"), st.sampled_from(["1", "23", "300", "800"])),
+    st.tuples(st.just("prune"), st.just("")),
 )
 
 
@@ -35,24 +40,43 @@ def take(shop: Shop, step: str, of: str) -> None:
         "floor": lambda: its.floor(NAME, of, "cpu"),
         "rotate": lambda: rotate(files, of),
         "renew": lambda: renew(files, [of], within_days=1000),
+        "wait": lambda: wait(shop, int(of)),
+        "prune": lambda: prune(files),
     }
     ways[step]()
+
+
+def wait(shop: Shop, hours: int) -> None:
+    """Let the time go on; then the nightly job has run."""
+    later = shop.publisher.files.clock() + timedelta(hours=hours)
+    shop.publisher.files.clock = lambda: later
+    renew(shop.publisher.files)
 
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(STEPS, min_size=1, max_size=8))
 def test_the_reference_client_follows_every_sequence(steps: list[tuple[str, str]]) -> None:
+    """Up to date, with an old cache, with none, or begun up to a day before and still asking."""
     with tempfile.TemporaryDirectory() as folder:
         shop = Shop(Path(folder))
-        trusted = 0
-        for step, of in steps:
+        shop.client.clock = lambda: shop.publisher.files.clock()
+        away = ReferenceClient(shop.folder, shop.root / "away", clock=shop.client.clock)
+        away.refresh()
+        trusted, slow = 0, SlowClients(shop)
+        slow.begin()
+        for step, of in [*steps, ("prune", "")]:
             with suppress(RegistryError):
                 take(shop, step, of)
             seen = shop.client.refresh()._trusted_set.timestamp.version
             assert seen >= trusted
             trusted = seen
+            slow.begin()
+            if step == "prune":
+                slow.go_on(*VERSIONS)
         expected = {
             its.facts.version: its.facts.state for its in overview(shop.publisher.files).bundles
         }
+        new = ReferenceClient(shop.folder, shop.root / "new", clock=shop.client.clock)
         for version in VERSIONS:
-            assert shop.client.state_of(version) == expected.get(version)
+            for client in (shop.client, away, new):
+                assert client.state_of(version) == expected.get(version)

@@ -44,7 +44,7 @@ def add_commands(commands: Any) -> None:
     verbs = registry.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     for add in (_add_init, _add_add, _add_promote, _add_revoke, _add_floor, _add_rotate_key):
         add(verbs)
-    for add in (_add_renew, _add_list, _add_serve, _add_push, _add_export):
+    for add in (_add_renew, _add_prune, _add_list, _add_serve, _add_push, _add_export):
         add(verbs)
 
 
@@ -180,6 +180,17 @@ def _add_renew(verbs: _Verbs) -> None:
     )
 
 
+def _add_prune(verbs: _Verbs) -> None:
+    parser = _verb(
+        verbs,
+        "prune",
+        "remove old metadata: snapshots that expired a day ago, and what only they name",
+        "--dry-run",
+        is_signing=False,
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+
+
 def _add_list(verbs: _Verbs) -> None:
     _verb(verbs, "list", "show bundles, their states, and expiries", "--json")
 
@@ -211,6 +222,11 @@ def _add_push(verbs: _Verbs) -> None:
         default=os.environ.get(BLOB_VARIABLE),
         metavar="CONTAINER_SAS_URL",
         help="its SAS needs read, create, write, list; @FILE reads it from a file",
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="then remove old metadata there, as prune does here; the SAS needs delete, too",
     )
 
 

@@ -8,7 +8,9 @@ from taktgate.registry.commands.opened import publisher
 from taktgate.registry.commands.output import Result, progress
 from taktgate.registry.delivery.export import Selection, export
 from taktgate.registry.delivery.published import StaticFile, published
+from taktgate.registry.delivery.removal import prune_copy
 from taktgate.registry.delivery.sending import Delivered, deliver
+from taktgate.registry.signed.repository import utc_now
 
 
 def serve(arguments: argparse.Namespace) -> Result:
@@ -37,8 +39,13 @@ def push(arguments: argparse.Namespace) -> Result:
     if not arguments.blob:
         raise ValueError("--blob: must be the URL of a container with its SAS, or @FILE")
     container = BlobContainer(_secret(arguments.blob))
-    done = deliver(published(arguments.registry), container, on_file=_say)
-    return Result(document=_document(done), lines=[_line(done)])
+    state = published(arguments.registry)
+    done = deliver(state, container, on_file=_say)
+    removed = prune_copy(state, container, now=utc_now()).removed if arguments.prune else ()
+    lines = [f"{len(removed)} files of old metadata removed"] if arguments.prune else []
+    return Result(
+        document=_document(done) | {"removed": list(removed)}, lines=[_line(done), *lines]
+    )
 
 
 def export_to(arguments: argparse.Namespace) -> Result:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from taktgate.bundle.errors import BundleError
-from taktgate.registry.commands import bundles, copies, listing, signing
+from taktgate.registry.commands import bundles, copies, listing, pruning, signing
 from taktgate.registry.commands.output import Result, progress, show
 from taktgate.registry.errors import RegistryError
 
@@ -19,6 +19,7 @@ VERBS: Final[Mapping[str, Callable[[argparse.Namespace], Result]]] = {
     "floor": bundles.floor,
     "rotate-key": signing.rotate_key,
     "renew": signing.renew_expiring,
+    "prune": pruning.prune_registry,
     "list": listing.list_all,
     "serve": copies.serve,
     "push": copies.push,

@@ -1,12 +1,12 @@
 """Azure Blob Storage as the place of a registry: static files that stations read with a SAS."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
-from azure.core.exceptions import AzureError, HttpResponseError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient, ContentSettings
 
 from taktgate.registry.delivery.published import TIMESTAMP_NAME, StaticFile
@@ -91,6 +91,15 @@ class BlobContainer:
         with file.place.open("rb") as content:
             self._upload(file, content)
 
+    def remove(self, name: str) -> None:
+        """Remove the blob *name*; it may be gone already.
+
+        Raises:
+            DeliveryError: the store does not do it.
+        """
+        with self._translated(rights=f"{_RIGHTS}, delete"), suppress(ResourceNotFoundError):
+            self._client.delete_blob(name)
+
     def _upload(self, file: StaticFile, content: Any) -> None:
         with self._translated():
             self._client.upload_blob(
@@ -113,22 +122,22 @@ class BlobContainer:
         return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, *, rights: str = _RIGHTS) -> Iterator[None]:
         """Name what the store's SDK raises. Its messages are not quoted: they may hold the SAS."""
         try:
             yield
         except HttpResponseError as error:
-            raise _of_status(error, self._place) from None
+            raise _of_status(error, self._place, rights) from None
         except AzureError as error:
             cause = type(error.inner_exception or error).__name__
             raise StoreError(f"{self._place}: does not answer: {cause}") from None
 
 
-def _of_status(error: HttpResponseError, place: str) -> DeliveryError:
+def _of_status(error: HttpResponseError, place: str, rights: str) -> DeliveryError:
     code = getattr(error, "error_code", None) or error.reason
     message = f"{place}: {error.status_code} {getattr(code, 'value', code)}"
     if error.status_code in (401, 403):
-        return DeniedError(f"{message}: the SAS has expired, is wrong, or lacks one of {_RIGHTS}")
+        return DeniedError(f"{message}: the SAS has expired, is wrong, or lacks one of {rights}")
     if error.status_code == 404:
         return NoContainerError(message)
     if error.status_code == 412:

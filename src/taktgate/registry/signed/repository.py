@@ -6,7 +6,6 @@ root is seen at once, since a client asks for the version after its own (TUF spe
 """
 
 import datetime
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,7 +28,7 @@ from tuf.repository import Repository
 
 from taktgate.bundle.targets import ROLE_LIMIT_BYTES
 from taktgate.edge.file_system import LOCAL, FileSystem
-from taktgate.edge.files import discard, publish, write_through
+from taktgate.edge.files import publish
 from taktgate.registry.errors import (
     KeyMissingError,
     NoRegistryError,
@@ -37,9 +36,10 @@ from taktgate.registry.errors import (
     RegistryError,
     RoleFullError,
 )
-from taktgate.registry.signed.disk import writing
+from taktgate.registry.signed.disk import make_folders, writing
 from taktgate.registry.signed.keys import KeyRing, name_of
 from taktgate.registry.signed.locking import locked
+from taktgate.registry.signed.placing import place
 from taktgate.registry.signed.settings import RegistrySettings
 
 METADATA: Final = "metadata"
@@ -85,10 +85,7 @@ class RegistryFiles(Repository):
             DiskError: the folder cannot be written.
         """
         with self.held():
-            if not self.is_complete():
-                raise NoRegistryError(
-                    f"{self.path}: no registry; make one with: taktgate registry init"
-                )
+            self.require_complete()
             self.require_signers(*signers)
             yield
             self.publish()
@@ -113,6 +110,17 @@ class RegistryFiles(Repository):
     def is_complete(self) -> bool:
         """Tell whether there is a registry that stations can read."""
         return (self.path / METADATA / TIMESTAMP_FILE).exists()
+
+    def require_complete(self) -> None:
+        """Accept if there is a registry that stations can read.
+
+        Raises:
+            NoRegistryError: there is none.
+        """
+        if not self.is_complete():
+            raise NoRegistryError(
+                f"{self.path}: no registry; make one with: taktgate registry init"
+            )
 
     def open(self, role: str) -> Metadata[Any]:
         """Return the newest metadata of *role*, new and of version 0 if there is none.
@@ -280,21 +288,7 @@ class RegistryFiles(Repository):
         Raises:
             DiskError: the folder cannot be written.
         """
-        folder, _, name = path.rpartition("/")
-        place = self.path / TARGETS / folder
-        measure = _Measure()
-        coming = place / f".{name}.tmp"
-        with writing(place / name):
-            self._make_folder(place)
-            discard(coming, files=self._files)
-            write_through(coming, measure.passing(content), mode=0o644, files=self._files)
-            try:
-                self._files.rename(coming, place / f"{measure.sha256}.{name}")
-            except OSError:
-                discard(coming, files=self._files)
-                raise
-            self._files.sync_folder(place)
-        return TargetFile(measure.size_bytes, {"sha256": measure.sha256}, path)
+        return place(self.path / TARGETS, path, content, files=self._files)
 
     def write_settings(self, settings: RegistrySettings, file: str) -> None:
         """Keep *settings* in the registry's folder, which is made.
@@ -303,8 +297,20 @@ class RegistryFiles(Repository):
             DiskError: the folder cannot be written.
         """
         with writing(self.path / file):
-            self._make_folder(self.path)
+            make_folders(self.path, files=self._files)
             publish(self.path / file, settings.to_bytes(), mode=0o644, files=self._files)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove the metadata files *names*, one after the other.
+
+        Raises:
+            DiskError: one cannot be removed.
+        """
+        folder = self.path / METADATA
+        with writing(folder):
+            for name in names:
+                self._files.unlink(folder / name)
+            self._files.sync_folder(folder)
 
     def version(self, role: str) -> int:
         """Return the newest version of *role*, 0 if there is none."""
@@ -337,7 +343,7 @@ class RegistryFiles(Repository):
             )
         file = self.path_of(role, version)
         with writing(file):
-            self._make_folder(file.parent)
+            make_folders(file.parent, files=self._files)
             publish(file, content, mode=0o644, files=self._files)
         self.version(role)
         assert self._versions is not None
@@ -353,32 +359,6 @@ class RegistryFiles(Repository):
         if TIMESTAMP_FILE in names:
             found[Timestamp.type] = self.read(folder / TIMESTAMP_FILE).signed.version
         return found
-
-    def _make_folder(self, folder: Path) -> None:
-        """Make *folder*, durably, and those above it."""
-        if folder.is_dir():
-            return
-        self._make_folder(folder.parent)
-        self._files.make_folder(folder, mode=0o755)
-        self._files.sync_folder(folder.parent)
-
-
-class _Measure:
-    """Counts and hashes what passes."""
-
-    def __init__(self) -> None:
-        self.size_bytes = 0
-        self._digest = hashlib.sha256()
-
-    @property
-    def sha256(self) -> str:
-        return self._digest.hexdigest()
-
-    def passing(self, content: Iterable[bytes]) -> Iterator[bytes]:
-        for chunk in content:
-            self._digest.update(chunk)
-            self.size_bytes += len(chunk)
-            yield chunk
 
 
 def _require_threshold(role: str, md: Metadata[Any], delegator: Root | Targets) -> None:
