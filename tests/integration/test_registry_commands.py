@@ -1,6 +1,7 @@
 """`taktgate registry`, as a publisher types it."""
 
 import json
+import os
 import re
 import resource
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from tests.unit.registry.conftest import Shop, content_of
 
 from taktgate.cli import main
 from taktgate.registry.commands.cli import REGISTRY_VARIABLE
-from taktgate.registry.commands.places import KEYS_VARIABLE
+from taktgate.registry.commands.places import KEYS_VARIABLE, PASSPHRASES_VARIABLE
 from taktgate.registry.signed.publishing import Publisher
 from taktgate.registry.signed.repository import utc_now
 
@@ -91,6 +92,25 @@ def test_a_class_that_no_station_has_gets_no_role(desk: Desk, matrix: Path, word
     _, err = desk.run("add", bundle, *desk.checks[:2], "--matrix", matrix, code=1)
     assert words in err
     assert content_of(desk.root / "registry") == before
+
+
+def test_keys_under_a_passphrase_sign_as_others_do(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right, wrong = desk.root / "right", desk.root / "wrong"
+    right.write_text("correct horse\n")
+    wrong.write_text("battery staple\n")
+    desk.run("init", "--passphrase-file", right)
+    before = content_of(desk.root / "registry")
+    _, err = desk.run("renew", "--within", "30", "--passphrase-file", wrong, code=1)
+    assert re.search(r"keys/timestamp-1\.key\.pem: is encrypted, and must open by", err)
+    _, err = desk.run("rotate-key", "sources", code=1)
+    assert "keys/snapshot-1.key.pem: is encrypted" in err
+    assert content_of(desk.root / "registry") == before
+    assert "timestamp-1*" not in desk.run("list")[0]
+    monkeypatch.setenv(PASSPHRASES_VARIABLE, f"{wrong}{os.pathsep}{right}")
+    assert desk.add("1.0.0")["bundles"][0]["state"] == "registered"
+    ReferenceClient(desk.root / "registry", desk.root / "trust").refresh()
 
 
 def test_the_list_shows_what_is_there_and_when_it_expires(desk: Desk) -> None:

@@ -3,6 +3,7 @@
 RegistryError
 ├── KeyMissingError      a private key that must sign is not in the key folders
 ├── KeyFolderError       a key folder holds what does not belong to this registry
+├── PassphraseError      a key file is encrypted, and no passphrase at hand opens it
 ├── NoRegistryError      the folder holds no registry
 ├── RegistryExistsError  the folder holds one already
 ├── SettingsFileError    registry.json breaks a rule
@@ -34,6 +35,10 @@ class KeyMissingError(RegistryError):
 
 class KeyFolderError(RegistryError):
     """A key folder holds what does not belong to this registry, or no key where one should be."""
+
+
+class PassphraseError(RegistryError):
+    """A key file is encrypted, and no passphrase at hand opens it; or a passphrase is none."""
 
 
 class NoRegistryError(RegistryError):

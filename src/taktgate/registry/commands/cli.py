@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from taktgate.bundle.compatibility import MATRIX
-from taktgate.registry.commands.places import KEYS_VARIABLE
+from taktgate.registry.commands.places import KEYS_VARIABLE, PASSPHRASES_VARIABLE
 
 REGISTRY_VARIABLE: Final = "TAKTGATE_REGISTRY"
 BLOB_VARIABLE: Final = "TAKTGATE_REGISTRY_BLOB"
@@ -22,6 +22,8 @@ example:
 environment:
   {REGISTRY_VARIABLE:<23} folder of the registry, if --registry is not given
   {KEYS_VARIABLE:<23} folders of private keys, separated by {os.pathsep!r}, if --keys is not given
+  {PASSPHRASES_VARIABLE}
+  {"":<23} files of passphrases, separated likewise, if --passphrase-file is not given
   {BLOB_VARIABLE:<23} URL of the container with its SAS, if --blob is not given
 
 exit codes:
@@ -75,6 +77,14 @@ def _verb(
             action="append",
             metavar="DIR",
             help="folder of private keys; may be given again, new keys go into the first",
+        )
+        parser.add_argument(
+            "--passphrase-file",
+            type=Path,
+            action="append",
+            metavar="FILE",
+            help="its first line opens encrypted keys; may be given again, "
+            "new keys are encrypted by the first",
         )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.set_defaults(run=_run)

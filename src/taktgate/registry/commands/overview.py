@@ -20,7 +20,7 @@ class RoleLine:
         version: The newest.
         seen: The version that stations see; lower only where a command was cut off.
         keys: Names of its keys.
-        at_hand: Names of those whose private half is in the key folders.
+        at_hand: Names of those whose file is in the key folders.
     """
 
     role: str
@@ -115,7 +115,7 @@ def _line(files: RegistryFiles, role: str, seen: int | None) -> RoleLine:
         expires=files.open(role).signed.expires,
         threshold=files.delegator(role).get_delegated_role(role).threshold,
         keys=tuple(map(name_of, keys)),
-        at_hand=tuple(name_of(key) for key in keys if files.keys.holds(key)),
+        at_hand=tuple(name_of(key) for key in keys if files.keys.lies_here(key)),
     )
 
 

@@ -1,4 +1,4 @@
-"""The private keys of a registry: one PEM file each, in folders that never go to a server.
+"""The private keys of a registry: one file each, in folders that never go to a server.
 
 A public key carries its name in the metadata, so that a key whose file is lost can still be named.
 """
@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner, Key
 
 from taktgate.edge.file_system import LOCAL, FileSystem
 from taktgate.edge.files import publish
-from taktgate.registry.errors import KeyFolderError, KeyMissingError
+from taktgate.registry.errors import KeyMissingError, PassphraseError
 from taktgate.registry.signed.disk import writing
+from taktgate.registry.signed.key_files import SUFFIX, new_key, signer_in
 
 NAME_FIELD: Final = "x-taktgate-name"
 """Of a public key in the metadata; TUF lets a key hold fields that a client does not know."""
-_SUFFIX: Final = ".key.pem"
 
 
 class KeyRing:
@@ -27,10 +25,21 @@ class KeyRing:
     Numbers rise: a key that replaces another one has a number that no key of its role ever had.
     """
 
-    def __init__(self, folders: Sequence[Path], *, files: FileSystem = LOCAL) -> None:
-        """Look in all *folders*; make new keys in the first."""
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        *,
+        passphrases: Sequence[bytes] = (),
+        files: FileSystem = LOCAL,
+    ) -> None:
+        """Look in all *folders*, make new keys in the first.
+
+        Any of *passphrases* may open an encrypted key; new keys are encrypted by the first.
+        """
         self.folders = tuple(folders)
+        self._passphrases = tuple(passphrases)
         self._files = files
+        self._locked: dict[str, PassphraseError] = {}
         self._signers: dict[str, CryptoSigner] | None = None
 
     def make(self, name: str) -> Key:
@@ -40,16 +49,17 @@ class KeyRing:
 
         Raises:
             KeyFolderError: its file holds no private key.
+            PassphraseError: its file is encrypted, and no passphrase at hand opens it.
             DiskError: the folder cannot be written.
         """
         file = self._find(name)
         if file is None:
-            file = self.folders[0] / f"{name}{_SUFFIX}"
-            made = CryptoSigner.generate_ed25519().private_bytes
+            file = self.folders[0] / f"{name}{SUFFIX}"
+            made = new_key(next(iter(self._passphrases), None))
             with writing(file):
                 self.folders[0].mkdir(parents=True, exist_ok=True, mode=0o700)
                 publish(file, made, mode=0o600, files=self._files)
-        signer = _load(file)
+        signer = signer_in(file, self._passphrases)
         self._by_id()[signer.public_key.keyid] = signer
         public = signer.public_key
         public.unrecognized_fields[NAME_FIELD] = name
@@ -60,21 +70,34 @@ class KeyRing:
 
         Raises:
             KeyMissingError: its private half is in none of the folders.
+            PassphraseError: its file is encrypted, and no passphrase at hand opens it.
             KeyFolderError: a file that should hold a private key does not.
         """
-        signer = self._by_id().get(key.keyid)
-        if signer is None:
+        if not self.holds(key):
             folders = ", ".join(map(str, self.folders))
             raise KeyMissingError(f"{folders}: no private key {name_of(key)} ({key.keyid[:8]})")
-        return signer
+        return self._by_id()[key.keyid]
 
     def holds(self, key: Key) -> bool:
         """Tell whether the private half of *key* is in one of the folders.
 
         Raises:
+            PassphraseError: its file is encrypted, and no passphrase at hand opens it.
             KeyFolderError: a file that should hold a private key does not.
         """
-        return key.keyid in self._by_id()
+        if key.keyid in self._by_id():
+            return True
+        if name_of(key) in self._locked:
+            raise self._locked[name_of(key)]
+        return False
+
+    def lies_here(self, key: Key) -> bool:
+        """Tell whether the file of *key* is in one of the folders, be it locked or not.
+
+        Raises:
+            KeyFolderError: a file that should hold a private key does not.
+        """
+        return key.keyid in self._by_id() or name_of(key) in self._locked
 
     def path_of(self, name: str) -> Path | None:
         """Return where the key *name* lies, None if it is in none of the folders."""
@@ -82,21 +105,27 @@ class KeyRing:
 
     def is_empty(self) -> bool:
         """Tell whether there is no key at all."""
-        return not any(any(folder.glob(f"*{_SUFFIX}")) for folder in self.folders)
+        return not any(any(folder.glob(f"*{SUFFIX}")) for folder in self.folders)
 
     def reload(self) -> None:
         """Look into the folders again when the next key is asked for."""
         self._signers = None
 
     def _find(self, name: str) -> Path | None:
-        files = (folder / f"{name}{_SUFFIX}" for folder in self.folders)
+        files = (folder / f"{name}{SUFFIX}" for folder in self.folders)
         return next((file for file in files if file.exists()), None)
 
     def _by_id(self) -> dict[str, CryptoSigner]:
         """Return the signers; every signature asks, so the folders are read once."""
         if self._signers is None:
-            files = [file for folder in self.folders for file in folder.glob(f"*{_SUFFIX}")]
-            self._signers = {signer.public_key.keyid: signer for signer in map(_load, files)}
+            self._signers, self._locked = {}, {}
+            for file in (file for folder in self.folders for file in folder.glob(f"*{SUFFIX}")):
+                try:
+                    signer = signer_in(file, self._passphrases)
+                except PassphraseError as error:  # it matters to those who need this key
+                    self._locked[file.name.removesuffix(SUFFIX)] = error
+                else:
+                    self._signers[signer.public_key.keyid] = signer
         return self._signers
 
 
@@ -109,12 +138,3 @@ def number_of(key: Key) -> int:
     """Return the number in the name of *key*, 0 if it has none."""
     number = name_of(key).rpartition("-")[2]
     return int(number) if number.isascii() and number.isdigit() else 0
-
-
-def _load(file: Path) -> CryptoSigner:
-    try:
-        return CryptoSigner(load_pem_private_key(file.read_bytes(), password=None))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-        raise KeyFolderError(
-            f"{file}: must be an unencrypted private key in PEM: {error}"
-        ) from error

@@ -56,14 +56,20 @@ class Publisher:
     """A registry that is written."""
 
     def __init__(
-        self, path: Path, *, keys: Path | Sequence[Path], files: FileSystem = LOCAL
+        self,
+        path: Path,
+        *,
+        keys: Path | Sequence[Path],
+        passphrases: Sequence[bytes] = (),
+        files: FileSystem = LOCAL,
     ) -> None:
         """Work on the registry in *path* with the private keys in *keys*.
 
-        New keys are made in the first folder of *keys*.
+        New keys are made in the first folder of *keys*, encrypted by the first of *passphrases*.
         """
         folders = [keys] if isinstance(keys, Path) else keys
-        self.files = RegistryFiles(path, keys=KeyRing(folders, files=files), files=files)
+        ring = KeyRing(folders, passphrases=passphrases, files=files)
+        self.files = RegistryFiles(path, keys=ring, files=files)
 
     def init(
         self, *, root_keys: RootKeys | None = None, settings: RegistrySettings | None = None
@@ -75,6 +81,7 @@ class Publisher:
         Raises:
             RegistryExistsError: there is one.
             KeyFolderError: the folder holds keys of something else.
+            PassphraseError: what was cut off had another passphrase.
             DiskError: a folder cannot be written.
         """
         files = self.files

@@ -129,6 +129,7 @@ def renew(
     Raises:
         NoSuchRoleError: there is no such role.
         KeyMissingError: snapshot or timestamp cannot be signed here.
+        PassphraseError: a key of what is due is encrypted, and no passphrase opens it.
     """
     with files.held():
         for role in roles:
@@ -139,9 +140,10 @@ def renew(
         renewed = [role for role in due if role not in missing]
         if set(renewed) - {Root.type, Timestamp.type}:
             files.require_signers(Snapshot.type, Timestamp.type)
+        is_publishable = files.signable(Timestamp.type) and files.signable(Snapshot.type)
         for role in renewed:
             _sign_anew(files, role)
-        if renewed and files.signable(Timestamp.type) and files.signable(Snapshot.type):
+        if renewed and is_publishable:
             files.publish()
     return Renewal(renewed=tuple(renewed), missing=tuple(missing))
 
