@@ -54,7 +54,20 @@ class ReferenceClient:
         return updater
 
     def state_of(self, version: str, device_class: str = "cpu") -> ReleaseState | None:
-        target = self.refresh().get_targetinfo(bundle_path(NAME, version, device_class))
+        return self.states_of(version, device_class=device_class)[version]
+
+    def states_of(
+        self, *versions: str, device_class: str = "cpu"
+    ) -> dict[str, ReleaseState | None]:
+        """Return the states of the bundles *versions*, after a look at their bytes."""
+        updater = self.refresh()
+        return {
+            version: self._state(updater, bundle_path(NAME, version, device_class))
+            for version in versions
+        }
+
+    def _state(self, updater: Updater, path: str) -> ReleaseState | None:
+        target = updater.get_targetinfo(path)
         if target is None:
             return None
         folder, _, name = target.path.rpartition("/")

@@ -75,9 +75,9 @@ def rotate_timestamp(its: Publisher, shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("number", "change", "every", "at_least"),
     [
-        (errno.ENOSPC, add, 6, 18),
+        (errno.ENOSPC, add, 8, 16),
         (errno.EROFS, release, 3, 9),
-        (errno.ENOSPC, rotate_timestamp, 5, 15),
+        (errno.ENOSPC, rotate_timestamp, 7, 14),
         (errno.ENOSPC, begin, 14, 42),
     ],
 )

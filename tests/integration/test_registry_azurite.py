@@ -15,6 +15,7 @@ from azure.storage.blob import BlobServiceClient, ContainerSasPermissions, gener
 from tests.integration.registry_station import Station
 from tests.registry_client import NAME
 from tests.unit.registry.conftest import Shop
+from tests.waiting import wait_until
 
 from taktgate.bundle.targets import ReleaseState
 from taktgate.cli import main
@@ -126,7 +127,7 @@ def test_a_station_stages_from_a_container_by_ranges(
     assert first["written"][0].startswith("targets/")
     assert first["written"][-1] == "metadata/timestamp.json"
     station.stage(azurite.sas(name, "r"), "1.0.0", cut_at=1000)
-    assert "bytes=1000-" in azurite.log.read_text()
+    wait_until(lambda: "bytes=1000-" in azurite.log.read_text())  # it writes its log at leisure
     assert main([*push, "--prune"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert (again["written"], again["removed"]) == ([], [])

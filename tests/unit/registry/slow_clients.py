@@ -70,14 +70,13 @@ class SlowClients:
         Raises what python-tuf raises where a file is missing.
         """
         since = self.shop.publisher.files.clock() - timedelta(hours=24)
-        recent = [reading for reading in self.readings if reading.at >= since]
-        for reading in recent:
+        recent = {(its.root, its.timestamp): its for its in self.readings if its.at >= since}
+        for reading in recent.values():
             client = ReferenceClient(
                 self.shop.folder,
                 self.shop.root / f"slow-{next(self._numbers)}",
                 fetcher=SlowFetcher(reading),
                 clock=reading.begun,
             )
-            for version in versions:
-                client.state_of(version)
+            client.states_of(*versions)
         return len(recent)

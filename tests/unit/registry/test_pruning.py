@@ -54,11 +54,13 @@ def test_what_expired_a_day_ago_goes_with_what_only_it_names(aged: Shop) -> None
     assert prune(aged.publisher.files).removed == ()
 
 
-def test_a_trial_removes_nothing_and_says_the_same(aged: Shop) -> None:
+def test_a_trial_removes_nothing_and_says_the_same_and_neither_needs_a_key(aged: Shop) -> None:
+    files = RegistryFiles(aged.folder, keys=KeyRing([]), clock=aged.publisher.files.clock)
     before = content_of(aged.folder)
-    found = prune(aged.publisher.files, is_trial=True)
+    found = prune(files, is_trial=True)
     assert content_of(aged.folder) == before
-    assert found == prune(aged.publisher.files)
+    assert found == prune(files)
+    assert found.removed
 
 
 def test_a_client_may_take_a_day_beyond_the_expiry(shop: Shop) -> None:
@@ -98,11 +100,6 @@ def test_a_disk_that_refuses_is_named(aged: Shop) -> None:
     files.clock = aged.publisher.files.clock
     with pytest.raises(DiskError, match="registry/metadata: cannot be written: Read-only"):
         prune(files)
-
-
-def test_no_key_is_needed(aged: Shop) -> None:
-    files = RegistryFiles(aged.folder, keys=KeyRing([]), clock=aged.publisher.files.clock)
-    assert prune(files).removed
 
 
 def test_a_damaged_snapshot_is_named_and_nothing_goes(aged: Shop) -> None:
