@@ -150,7 +150,7 @@ def test_a_disk_that_refuses_leaves_the_bundle_that_was_there(desk: Desk, said: 
         assert desk.pack() == 1
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert "File too large" in said()[1]
+    assert f"File too large: '{bundle}'" in said()[1]
     assert (bundle.read_bytes(), sorted(bundle.parent.iterdir())) == (before, names)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -165,12 +167,13 @@ def _written(
     stem = f"{manifest.name}-{manifest.version}"
     bundle = order.out / f"{stem}.bundle"
     digest = write_bundle(manifest, files, key=order.key, to=bundle)
-    publish(order.out / f"{stem}.source.json", source.to_bytes(), mode=0o644)
+    with _named(order.out / f"{stem}.source.json") as file:
+        publish(file, source.to_bytes(), mode=0o644)
     return Packed(
         bundle=bundle,
         digest=digest,
         manifest=manifest,
-        source=order.out / f"{stem}.source.json",
+        source=file,
     )
 
 
@@ -182,12 +185,22 @@ def write_bundle(manifest: Manifest, files: dict[str, bytes], *, key: SigningKey
         OSError: The folder refuses it; what lay there before lies there still.
     """
     coming = to.with_name(f".{to.name}.tmp")
-    try:
-        digest = pack(manifest=manifest, files=files, key=key, to=coming)
-        coming.replace(to)
-    finally:
-        coming.unlink(missing_ok=True)
+    with _named(to):
+        try:
+            digest = pack(manifest=manifest, files=files, key=key, to=coming)
+            coming.replace(to)
+        finally:
+            coming.unlink(missing_ok=True)
     return digest
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[Path]:
+    """Let what the disk refuses say the *file* that it was for: a write that fails does not."""
+    try:
+        yield file
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(file)) from error
 
 
 def _input(header: Header) -> ModelInput:
