@@ -102,12 +102,16 @@ def test_a_disk_that_refuses_is_named(aged: Shop) -> None:
         prune(files)
 
 
-def test_a_damaged_snapshot_is_named_and_nothing_goes(aged: Shop) -> None:
-    damaged = aged.publisher.files.path_of("snapshot", 1)
-    for content in (b"{", (aged.folder / "metadata/1.sources.json").read_bytes()):
-        damaged.write_bytes(content)
+def test_a_damaged_file_is_named_and_nothing_goes(aged: Shop) -> None:
+    folder = aged.folder / "metadata"
+    for name, content in (
+        ("1.snapshot.json", b"{"),
+        ("1.snapshot.json", (folder / "1.sources.json").read_bytes()),
+        ("timestamp.json", b"{"),
+    ):
+        (folder / name).write_bytes(content)
         before = content_of(aged.folder)
-        with pytest.raises(RegistryError, match=r"1\.snapshot\.json: damaged"):
+        with pytest.raises(RegistryError, match=f"{name}: damaged"):
             prune(aged.publisher.files)
         assert content_of(aged.folder) == before
 

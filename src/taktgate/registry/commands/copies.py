@@ -41,11 +41,13 @@ def push(arguments: argparse.Namespace) -> Result:
     container = BlobContainer(_secret(arguments.blob))
     state = published(arguments.registry)
     done = deliver(state, container, on_file=_say)
-    removed = prune_copy(state, container, now=utc_now()).removed if arguments.prune else ()
-    lines = [f"{len(removed)} files of old metadata removed"] if arguments.prune else []
-    return Result(
-        document=_document(done) | {"removed": list(removed)}, lines=[_line(done), *lines]
-    )
+    document, lines = _document(done) | {"removed": []}, [_line(done)]
+    if arguments.prune:
+        progress(f"pushed: {_line(done)}")  # said by now, should the rest be refused
+        removed = prune_copy(state, container, now=utc_now()).removed
+        document["removed"] = list(removed)
+        lines = [f"{len(removed)} files of old metadata removed"]
+    return Result(document=document, lines=lines)
 
 
 def export_to(arguments: argparse.Namespace) -> Result:

@@ -4,6 +4,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Protocol
 
+from tuf.api.metadata import Metadata, Timestamp
+
 from taktgate.registry.delivery.published import Published
 from taktgate.registry.delivery.sending import Stored
 from taktgate.registry.signed.pruning import Pruned, outdated
@@ -40,7 +42,8 @@ def prune_copy(state: Published, copy: Prunable, *, now: datetime.datetime) -> P
 
     there = [name for name in copy.inventory() if name.startswith(f"{METADATA}/")]
     names = [name.removeprefix(f"{METADATA}/") for name in there]
-    found = outdated(names, read=read, timestamp=state.timestamp, now=now)
+    seen = Metadata[Timestamp].from_bytes(state.timestamp).signed.snapshot_meta.version
+    found = outdated(names, read=read, seen=seen, now=now)
     for name in found.removed:
         copy.remove(f"{METADATA}/{name}")
     return found

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from tuf.api.exceptions import RepositoryError
-from tuf.api.metadata import Metadata, Signed, Snapshot, Timestamp
+from tuf.api.metadata import Metadata, Signed, Snapshot
 
 from taktgate.registry.errors import RegistryError
-from taktgate.registry.signed.repository import METADATA, TIMESTAMP_FILE, RegistryFiles
+from taktgate.registry.signed.repository import METADATA, RegistryFiles
 
 GRACE: Final = datetime.timedelta(hours=24)
 """So long a client may take from its start to its last question; a station takes seconds."""
@@ -53,7 +53,7 @@ def prune(files: RegistryFiles, *, is_trial: bool = False) -> Pruned:
         found = outdated(
             [file.name for file in folder.glob("[!.]*")],
             read=lambda name: (folder / name).read_bytes(),
-            timestamp=(folder / TIMESTAMP_FILE).read_bytes(),
+            seen=files.timestamp().snapshot_meta.version,
             now=files.clock(),
         )
         if not is_trial:
@@ -65,36 +65,35 @@ def outdated(
     names: Collection[str],
     *,
     read: Callable[[str], bytes],
-    timestamp: bytes,
+    seen: int,
     now: datetime.datetime,
 ) -> Pruned:
     """Return which of the metadata files *names* no client can ask for any more.
 
     Snapshots come first: cut off in between, none that stays names what is gone. What is newer than
-    what *timestamp* leads to is not published yet, and stays.
+    what clients see is not published yet, and stays.
 
     Args:
         names: the files of a folder "metadata".
         read: returns the content of one of them.
-        timestamp: the content of the timestamp.json that clients read.
+        seen: the version of the snapshot that clients see.
         now: the time of day.
 
     Raises:
         RegistryError: a file is damaged.
     """
     files = {file for name in names if (file := _File.of(name)) is not None}
-    seen = _File(
-        role=Snapshot.type,
-        version=Metadata[Timestamp].from_bytes(timestamp).signed.snapshot_meta.version,
-    )
+    present = _File(role=Snapshot.type, version=seen)
     snapshots = {
         file: _snapshot(file, read)
-        for file in files | {seen}
-        if file.role == Snapshot.type and file.version <= seen.version
+        for file in files | {present}
+        if file.role == Snapshot.type and file.version <= seen
     }
-    valid = [file for file, its in snapshots.items() if file == seen or its.expires > now - GRACE]
+    valid = [
+        file for file, its in snapshots.items() if file == present or its.expires > now - GRACE
+    ]
     needed = set(valid).union(*(_named(snapshots[file]) for file in valid))
-    newest = {file.role: file.version for file in (seen, *_named(snapshots[seen]))}
+    newest = {file.role: file.version for file in (present, *_named(snapshots[present]))}
     gone = [file for file in files - needed if file.version < newest.get(file.role, 0)]
     gone.sort(key=lambda file: (file.role != Snapshot.type, file.role, file.version))
     return Pruned(removed=tuple(file.name for file in gone), kept=len(names) - len(gone))
