@@ -4,6 +4,8 @@ import socket
 import ssl
 from dataclasses import replace
 
+from tests.waiting import WITHIN_S
+
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import ITSELF
 from taktgate.standin.azure.mqtt import codec
@@ -12,7 +14,7 @@ from taktgate.standin.azure.mqtt.sign_in import sign_in
 from taktgate.standin.azure.world.cloud_thread import CloudThread
 
 DEVICE, MODULE = "meter-1", "reader"
-TIMEOUT_S = 10.0
+TIMEOUT_S = WITHIN_S
 
 
 def with_clients(world: CloudThread) -> CloudThread:
@@ -37,6 +39,9 @@ class Peer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._tls.close()
 
     def send(self, *packets: codec.Packet | bytes) -> None:
@@ -70,9 +75,20 @@ def raw_client(
     host = hostname or world.cloud.device_endpoint.address
     key = key or world.cloud.hub.module_key(device, ITSELF)
     assert key is not None
+    peer = Peer(world)
     connect = replace(sign_in(host, device, key=key, lifetime_s=lifetime_s), clean_session=clean)
     if resource is not None:
         connect = replace(connect, password=sas.make(resource, key=key, lifetime_s=lifetime_s))
-    peer = Peer(world)
     peer.send(connect)
     return peer
+
+
+def connected_for_moments(world: CloudThread) -> Peer:
+    """Return a client that is connected and whose token soon ends, however long signing in took."""
+    lifetime_s = 1
+    while True:
+        peer = raw_client(world, lifetime_s=lifetime_s)
+        if peer.receive() == codec.ConnAck(code=codec.ACCEPTED, session_present=False):
+            return peer
+        peer.close()
+        lifetime_s += 1

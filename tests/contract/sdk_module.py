@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import WITHIN_S
+
 PROGRAM = Path(__file__).with_name("sdk_process.py")
-TIMEOUT_S = 10.0
+TIMEOUT_S = WITHIN_S
 ANSWER_TIMEOUT_S = 60.0
 
 
@@ -118,7 +120,7 @@ class SdkModule:
 
     def invoke(self, device: str, module: str, method: str, **fields: Any) -> Any:
         """Call another module's direct method; *fields* go into the call as they are."""
-        call = {"methodName": method, "responseTimeoutInSeconds": 5, **fields}
+        call = {"methodName": method, "responseTimeoutInSeconds": 30, **fields}
         return self._ask("invoke", device=device, module=module, call=call)
 
     def body(self) -> str:

@@ -10,6 +10,7 @@ for each request and in order; what the client receives comes between as `{"even
 import asyncio
 import base64
 import json
+import logging
 import os
 import sys
 import threading
@@ -22,6 +23,8 @@ from azure.iot.device import aio as azure_aio
 CALL_TIMEOUT_S = 40.0
 SILENT_METHOD = "silent"
 """The direct method that is never answered."""
+CONNECTION_LOG = "azure.iot.device.iothub.abstract_clients"
+CONNECTION_STATES = {"Connection State - Connected": True, "Connection State - Disconnected": False}
 
 
 class Flavour(Protocol):
@@ -70,6 +73,23 @@ class Asyncio:
 FLAVOURS: dict[str, Callable[[], Flavour]] = {"sync": Sync, "asyncio": Asyncio}
 
 
+class ConnectionLog(logging.Handler):
+    """Tells each change of the connection when it happens.
+
+    The SDK's own handler learns only that something has changed; on a busy machine the client is
+    back before the handler has its turn and reads the state.
+    """
+
+    def __init__(self, tell: Callable[[bool], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        state = CONNECTION_STATES.get(record.getMessage())
+        if state is not None:
+            self._tell(state)
+
+
 class Module:
     """The client and what it is asked to do; each public method is a word of the protocol."""
 
@@ -78,14 +98,15 @@ class Module:
         self._client: Any = None
         self._answers: dict[str, list[Any]] = {}
         self._lock = threading.Lock()
+        log = logging.getLogger(CONNECTION_LOG)
+        log.setLevel(logging.INFO)
+        log.addHandler(ConnectionLog(self._on_connection))
 
     def open(self, environment: dict[str, str], options: dict[str, Any]) -> None:
         for name in [name for name in os.environ if name.startswith(("IOTEDGE_", "Edge"))]:
             del os.environ[name]
         os.environ.update(environment)
         self._client = self._flavour.kind.create_from_edge_environment(**options)
-        # A coroutine for the asyncio client too: the state is read at once, not when it runs.
-        self._client.on_connection_state_change = self._on_connection()
 
     def connect(self) -> None:
         self._flavour.wait(self._client.connect())
@@ -137,14 +158,8 @@ class Module:
             else:
                 self._say({"result": result})
 
-    def _on_connection(self) -> Any:
-        def on_change() -> None:
-            self._say({"event": "connection", "connected": bool(self._client.connected)})
-
-        async def on_change_too() -> None:
-            on_change()
-
-        return on_change if isinstance(self._flavour, Sync) else on_change_too
+    def _on_connection(self, connected: bool) -> None:
+        self._say({"event": "connection", "connected": connected})
 
     def _on_message(self, message: Any) -> None:
         self._say(

@@ -1,13 +1,20 @@
 """IoT Hub's own MQTT endpoint: what no SDK would send, and how connections end."""
 
+import contextlib
 import json
 import logging
 import socket
-import time
 from typing import Any
 
 import pytest
-from tests.contract.hub_wire import DEVICE, MODULE, TIMEOUT_S, raw_client, with_clients
+from tests.contract.hub_wire import (
+    DEVICE,
+    MODULE,
+    TIMEOUT_S,
+    connected_for_moments,
+    raw_client,
+    with_clients,
+)
 
 from taktgate.standin.azure.device_link import ITSELF
 from taktgate.standin.azure.mqtt import codec, topics
@@ -26,11 +33,9 @@ def world(world: CloudThread) -> CloudThread:
     source="learn.microsoft.com/azure/iot-hub/iot-hub-dev-guide-sas",
 )
 def test_connection_ends_when_its_token_expires(world: CloudThread) -> None:
-    with raw_client(world, lifetime_s=1) as peer:
-        assert peer.receive() == codec.ConnAck(code=codec.ACCEPTED, session_present=False)
-        began_s = time.monotonic()
+    # It reads for 30 s at most; the only other end, that of its keep-alive, comes after 90 s.
+    with connected_for_moments(world) as peer:
         assert peer.receive() is None
-        assert time.monotonic() - began_s < 2
 
 
 @pytest.mark.azure(
@@ -159,7 +164,8 @@ def test_malformed_packet_closes_its_own_session_only(
         assert other.receive() == codec.ConnAck(code=codec.ACCEPTED)
         with caplog.at_level(logging.WARNING), raw_client(world) as peer:
             peer.receive()
-            peer.send(packet)
+            with contextlib.suppress(ConnectionError):  # it may be cut before all is sent
+                peer.send(packet)
             assert peer.receive() is None
         ours = [each for each in caplog.records if each.name.startswith("taktgate")]
         assert [record.message for record in ours] == ["connection closed after a protocol error"]

@@ -139,7 +139,7 @@ def test_patch_reaches_a_module_that_never_read_its_twin(
 ) -> None:
     module.listen_to_patches()
     version = sdk_world.change_desired(module.name, {"model": "6"})
-    assert module.patches.get(timeout=2) == {"model": "6", "$version": version}
+    assert module.patches.get(timeout=TIMEOUT_S) == {"model": "6", "$version": version}
 
 
 @pytest.mark.azure(

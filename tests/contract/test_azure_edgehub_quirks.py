@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.contract.edgehub_wire import DEVICE, RawClient, key_of
+from tests.contract.edgehub_wire import DEVICE, RawClient, connected_for_moments, key_of
+from tests.waiting import WITHIN_S
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
@@ -220,8 +221,7 @@ def test_connection_is_cut_by_an_action(
 def test_connection_ends_when_its_token_does(
     world: CloudThread, device: LocalDevice, network: LoopbackNetwork
 ) -> None:
-    client = RawClient(world, network.address(2), "a")
-    assert client.connect(key_of(device, "a"), lifetime_s=1).code == codec.ACCEPTED
+    client = connected_for_moments(world, network.address(2), "a", key_of(device, "a"))
     assert client.is_closed_by_peer()
     client.close()
 
@@ -230,7 +230,7 @@ def call_method(
     world: CloudThread, network: LoopbackNetwork, headers: dict[str, str], body: Any
 ) -> tuple[int, Any]:
     context = ssl.create_default_context(cafile=str(world.cloud.ca_file))
-    connection = http.client.HTTPSConnection(network.address(2), context=context, timeout=5)
+    connection = http.client.HTTPSConnection(network.address(2), context=context, timeout=WITHIN_S)
     connection.request("POST", METHODS_URL, json.dumps(body), headers)
     response = connection.getresponse()
     answer = response.status, json.loads(response.read())
@@ -288,7 +288,7 @@ def test_method_call_is_refused_with_status_and_message(
 )
 def test_metrics_are_served_on_port_9600(device: LocalDevice, network: LoopbackNetwork) -> None:
     assert device.edgehub.metrics_refusal is None
-    connection = http.client.HTTPConnection(network.address(2), 9600, timeout=5)
+    connection = http.client.HTTPConnection(network.address(2), 9600, timeout=WITHIN_S)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
