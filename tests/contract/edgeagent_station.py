@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import WITHIN_S
+
 from taktgate.standin.azure.device_link import MethodResult
 from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
@@ -123,5 +125,5 @@ def module(world: CloudThread, name: str = "probe") -> dict[str, Any]:
 
 
 def invoke(world: CloudThread, name: str, payload: Any) -> MethodResult:
-    call = MethodRequest(name=name, payload=payload, response_timeout_s=5)
+    call = MethodRequest(name=name, payload=payload, response_timeout_s=WITHIN_S)
     return world.run(world.cloud.hub.invoke(DEVICE, "$edgeAgent", call))

@@ -24,7 +24,7 @@ from tests.contract.edgeagent_station import (
     reported,
     started,
 )
-from tests.waiting import wait_until
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.standin.azure.edgeagent.module import ModuleEvent, ModuleEventKind
 from taktgate.standin.azure.edgeagent.process_images import ProcessImages
@@ -152,7 +152,7 @@ def test_stubborn_module_is_killed_with_its_children(
     children = wait_until(lambda: psutil.Process(pid).children())
     deploy(world, {})
     wait_until(lambda: not any(each.is_running() for each in children))
-    assert not psutil.pid_exists(pid)
+    wait_until(lambda: not psutil.pid_exists(pid))
 
 
 def test_deployment_that_breaks_the_schema_changes_nothing(
@@ -225,5 +225,5 @@ def test_killed_stand_in_leaves_no_module_behind(tmp_path: Path, images: Process
         assert stand_in.stdout is not None
         process = psutil.Process(int(stand_in.stdout.readline()))
         stand_in.kill()
-        process.wait(timeout=5)
+        process.wait(WITHIN_S)
     assert not process.is_running()

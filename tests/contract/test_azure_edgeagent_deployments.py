@@ -78,9 +78,10 @@ def test_image_that_cannot_be_pulled_fails_only_its_own_module(
 def test_failed_pull_is_repaired_by_a_later_attempt(
     world: CloudThread, device: LocalDevice, events: list[ModuleEvent]
 ) -> None:
-    world.call(device.edgeagent.quirks.turn_on, "fail-pull", 2)
+    world.call(device.edgeagent.quirks.turn_on, "fail-pull", 1_000_000)
     deploy(world, {"probe": probe()})
     wait_until(lambda: last_status(world)["code"] == 500)
+    world.call(device.edgeagent.quirks.turn_off, "fail-pull")
     wait_until(lambda: last_status(world)["code"] == 200)
     assert module(world)["runtimeStatus"] == "running"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 import pytest
-from tests.waiting import wait_until
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.edge.azure_hub import AzureHub
 from taktgate.edge.hub import (
@@ -32,10 +32,10 @@ from taktgate.standin.azure.world.cloud_thread import CloudThread
 from taktgate.standin.azure.world.local_device import LocalDevice
 
 DEVICE = "station-1"
-TIMEOUT_S = 10.0
+TIMEOUT_S = WITHIN_S
 LONG_S = 60.0
 FAST = HubSettings(
-    retry_min_s=0.05, retry_max_s=0.1, operation_timeout_s=2.0, fatal_after_refusals=3
+    retry_min_s=0.05, retry_max_s=0.1, operation_timeout_s=10.0, fatal_after_refusals=3
 )
 EDGEHUB: dict[str, Any] = {
     "schemaVersion": "1.2",
@@ -177,6 +177,7 @@ def test_outage_costs_only_what_expired(
     assert agent.next(InputMessage).payload == b"still good"
     wait_until(lambda: reported(world, "b") == {"phase": "busy"})
     wait_until(lambda: agent.hub.counters.sent == 1)
+    wait_until(lambda: device.edgehub.queue_lengths["b"] == 0)  # else the next one gets it again
     counters = agent.hub.counters
     assert (counters.dropped_expired, counters.reconnects) == (1, 1)
 
@@ -196,7 +197,7 @@ def test_client_whose_network_thread_died_is_replaced(
     agents: Agents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On Python 3.12 a send into a lost connection raises what paho 1.6.1 does not catch."""
-    agent = agents("b", replace(FAST, operation_timeout_s=0.5))
+    agent = agents("b", replace(FAST, operation_timeout_s=1.0))
     agent.next(DesiredTwin)
     send = ssl.SSLSocket.send
 
@@ -238,7 +239,9 @@ def test_method_is_answered_from_the_inbox(world: CloudThread, agents: Agents) -
     agent = agents("b")
     agent.next(DesiredTwin)
     call = world.cloud.hub.invoke(
-        DEVICE, "b", MethodRequest(name="Reset", payload={"why": "test"}, response_timeout_s=5)
+        DEVICE,
+        "b",
+        MethodRequest(name="Reset", payload={"why": "test"}, response_timeout_s=TIMEOUT_S),
     )
 
     answers: queue.Queue[Any] = queue.Queue()
@@ -294,12 +297,13 @@ def test_certificate_of_a_new_authority_is_fatal(
 def test_module_that_receives_and_sends_pays_no_delayed_ack(agents: Agents) -> None:
     """Without TCP_NODELAY each turn takes 40 ms or more (Nagle and delayed ACK, paho 1.6.1)."""
     first, second = agents("a"), agents("b")
-    turns_s = []
-    for _ in range(20):
+
+    def turn_s() -> float:
         began_s = time.monotonic()
         first.hub.send("out", b"there", ttl_s=LONG_S)
         second.next(InputMessage)
         second.hub.send("back", b"and back", ttl_s=LONG_S)
         first.next(InputMessage)
-        turns_s.append(time.monotonic() - began_s)
-    assert min(turns_s) < 0.03
+        return time.monotonic() - began_s
+
+    assert any(turn_s() < 0.03 for _ in range(200))

@@ -22,6 +22,8 @@ from tests.integration.writer_station import Station, running_station
 
 from taktgate.contracts.verdict import Verdict
 from taktgate.plc.contract.tags import FLAT_TAGS, CipType
+from taktgate.standin.azure.loopback import FIRST_GATEWAY_HOST, free_loopback_network
+from taktgate.standin.logix.server import DEFAULT_PORT
 
 TYPES = {
     CipType.DINT: data_types.DINT,
@@ -32,7 +34,8 @@ PROGRAMMABLE_CONTROLLER = 14
 SYMBOL_CLASS = 0x6B
 GET_INSTANCE_ATTRIBUTE_LIST = 0x55
 HEARTBEAT_S = 0.1
-DEADLINE_MS = 2000
+DEADLINE_MS = 10_000
+"""The longest that there is: what is judged is the protocol, not the machine's haste."""
 IDENTITY = IdentityInfo(
     # From 18 on it would tell "None" as the external access of every tag.
     device_type=PROGRAMMABLE_CONTROLLER,
@@ -101,6 +104,8 @@ class OtherController:
         }
         self._dispatcher = Dispatcher(self._tags, IDENTITY)
         self._adapter = Adapter(self._dispatcher)
+        # An address of its own: while it is away nobody else is given its port.
+        self._host = free_loopback_network().address(FIRST_GATEWAY_HOST)
         self.changes: list[str] = []
         """Names of the tags that were written, in order."""
         self._tags.on_any_tag_changed.append(lambda tag, _: self.changes.append(tag.name))
@@ -110,7 +115,7 @@ class OtherController:
 
     @property
     def address(self) -> str:
-        return f"127.0.0.1:{self._adapter.port}"
+        return f"{self._host}:{DEFAULT_PORT}"
 
     def set(self, name: str, value: int) -> None:
         self._by_name[name].write_dint(0, value)
@@ -121,16 +126,16 @@ class OtherController:
     def flag(self, name: str) -> bool:
         return bool(self._by_name[name].get_data()[0])
 
-    async def start(self, port: int = 0) -> None:
-        await self._adapter.listen("127.0.0.1", port)
+    async def start(self) -> None:
+        await self._adapter.listen(self._host, DEFAULT_PORT)
 
-    async def restart(self, off_s: float) -> None:
-        """Be away for a while, with all connections reset; the tags stay as they are."""
-        port = self._adapter.port
+    @asynccontextmanager
+    async def away(self) -> AsyncIterator[None]:
+        """Be away, with all connections reset; the tags stay as they are."""
         await self._adapter.die()
-        await asyncio.sleep(off_s)
+        yield
         self._adapter = Adapter(self._dispatcher)
-        await self.start(port)
+        await self.start()
 
     async def beat(self) -> None:
         """Do what a ladder does all the time."""
@@ -146,7 +151,7 @@ class OtherController:
 
 @pytest.fixture(params=["pycomm3", "cached"])
 def settings(request: pytest.FixtureRequest) -> dict[str, object]:
-    return {"profile": "flat", "backend": request.param, "reply_timeout_ms": 500}
+    return {"profile": "flat", "backend": request.param, "reply_timeout_ms": 1000}
 
 
 @asynccontextmanager
@@ -220,8 +225,8 @@ def test_it_is_written_again_after_the_controller_was_away(
     async def scenario() -> None:
         async with judged_station(tmp_path, settings) as (plc, station):
             await pass_part(plc, station, 101)
-            await plc.restart(off_s=0.5)
-            await station.until(lambda: station.is_connected is False)
+            async with plc.away():
+                await station.until(lambda: station.is_connected is False)
             await station.until_ready()
             await pass_part(plc, station, 102)
 

@@ -20,7 +20,7 @@ from taktgate.plc.link.logix import LogixLink
 from taktgate.plc.link.port import TagLink
 from taktgate.plc.opening.contract_check import check_controller
 
-REPLY_TIMEOUT_S: Final = 0.5
+REPLY_TIMEOUT_S: Final = 5.0
 
 
 class ClientError(Exception):

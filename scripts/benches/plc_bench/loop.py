@@ -8,7 +8,7 @@ from typing import Final
 
 from benches.plc_bench.figures import Line
 from benches.plc_bench.machine import busy_machine
-from benches.plc_bench.station import Station, line_is_empty
+from benches.plc_bench.station import READY_S, Station, line_is_empty
 
 from taktgate.plc.writer.timing import BOUNDS_US, Spread, Timings
 from taktgate.standin.line.process import LineProcess
@@ -100,7 +100,7 @@ async def _one(
 async def _timings(station: Station) -> Timings:
     """Return the counts of a status that is told from now on."""
     station.status = None
-    await station.until(lambda: station.status is not None, _STATUS_S + 10)
+    await station.until(lambda: station.status is not None, _STATUS_S + READY_S)
     assert station.status is not None
     return station.status.timings
 

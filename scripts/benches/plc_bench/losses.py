@@ -32,7 +32,7 @@ _LONG_SHARE: Final = 0.1
 """Of the losses: a delay that grows meanwhile would be found by these."""
 _LOSSES_PER_DOWNLOAD: Final = 20
 _ENOUGH_FOR_A_SLOPE: Final = 10
-_BACK_S: Final = 10.0
+_BACK_S: Final = 60.0
 _LIVES_S: Final = 0.5
 """How long a session lives before it is lost: it dies young, which is the harder case."""
 _POLL_S: Final = 0.01

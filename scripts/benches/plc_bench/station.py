@@ -29,7 +29,7 @@ from taktgate.plc.writer.status import WriterStatus
 from taktgate.standin.judge import STATION, beat, passed
 from taktgate.standin.line.process import LineProcess
 
-READY_S: Final = 15.0
+READY_S: Final = 60.0
 _BEAT_S: Final = 0.1
 _LONGEST_DELAY_S: Final = 0.02
 """A verdict comes up to two ticks after its part was seen, at no certain point of a tick."""

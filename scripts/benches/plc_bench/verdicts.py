@@ -20,7 +20,7 @@ from taktgate.standin.line.process import LineProcess
 EXCESS_P99_MS: Final = 2.0
 MOST_UNWRITTEN: Final = 0.01
 PARTS_PER_S: Final = 40.0
-_FINISH_S: Final = 10.0
+_FINISH_S: Final = 60.0
 _WARM_UP: Final = 10
 
 Say = Callable[[str], None]

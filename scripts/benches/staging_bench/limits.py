@@ -52,9 +52,10 @@ class Limits:
 
 
 SHORT: Final = Limits(
-    registry=RegistryLimits(request_s=1.0),
-    fetch=FetchLimits(stall_s=0.5, head_s=1.0, over_s=1.5),
+    registry=RegistryLimits(request_s=2.0),
+    fetch=FetchLimits(stall_s=1.5, head_s=2.0, over_s=2.5),
 )
+"""A stall is long beside a drip: on a busy machine what drips must not seem to have stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
