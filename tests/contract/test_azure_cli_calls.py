@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import requests
+from tests.waiting import WITHIN_S
 
 from taktgate.standin.azure import sas
 from taktgate.standin.azure.device_link import MethodResult
@@ -71,7 +72,7 @@ def _sent(
         params=request["query"],
         headers={**request["headers"], "Authorization": token},
         data=body,
-        timeout=10,
+        timeout=WITHIN_S,
     )
 
 

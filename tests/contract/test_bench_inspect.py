@@ -19,6 +19,8 @@ from taktgate.edge.lane import pack
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ROOT / "scripts/benches/inspect_bench/__main__.py"
+PARTS = 40
+"""Of the tiny run, 30 in a second: a machine that stands still for a moment misses only some."""
 sys.path.insert(0, str(ROOT / "scripts"))
 
 
@@ -236,7 +238,7 @@ def test_wrong_usage_is_refused(wrong: list[str], capsys: pytest.CaptureFixture[
 def test_a_tiny_run_of_the_real_judge_reports_every_part(tmp_path: Path) -> None:
     """Whatever the machine makes of the lines: the exit code says the same as they do."""
     found, plot = tmp_path / "inspect.json", tmp_path / "inspect.svg"
-    command = [sys.executable, str(PROGRAM), "--only", "overhead", "--parts", "20"]
+    command = [sys.executable, str(PROGRAM), "--only", "overhead", "--parts", str(PARTS)]
     command += ["--no-realtime", "--json", str(found), "--plot", str(plot)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert found.exists(), done.stderr
@@ -244,7 +246,7 @@ def test_a_tiny_run_of_the_real_judge_reports_every_part(tmp_path: Path) -> None
     verdict = document["verdict"]
     assert done.returncode == int(not verdict["met"])
     assert verdict["met"] == all(line["kept"] for line in verdict["lines"])
-    assert 1 <= document["overhead_ms"]["n"] <= 20
+    assert 1 <= document["overhead_ms"]["n"] <= PARTS
     assert {"n", "p50", "p99", "p999"} <= set(document["overhead_ms"])
     assert document["machine"]["realtime"] is False
     samples = (tmp_path / document["samples"]).read_text(encoding="utf-8").splitlines()

@@ -21,7 +21,7 @@ from taktgate.standin.logix.thread import LogixThread
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 ROUNDS = 3
-"""The verdicts of one take 0.2 s, and all of them are late if the machine stands still meanwhile."""
+"""The verdicts of one take 0.2 s: all of them are late if the machine stands still meanwhile."""
 
 
 def bench(name: str) -> ModuleType:

@@ -34,7 +34,7 @@ from taktgate.inspection import control
 from taktgate.inspection.control import JudgeEvent, JudgeStatus, RunnerState
 
 KIND_PART: Final = "part"
-START_S: Final = 30.0
+START_S: Final = 60.0
 _LINE_NS: Final = 100 * MILLISECOND
 _END_S: Final = 5.0
 _MOST_LATE_NS: Final = 4 * MILLISECOND

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _EVENTS_KEPT: Final = 10_000
 _OUTPUT_LINES_KEPT: Final = 40
 _RETRY_S: Final = 0.02
-_REPLY_TIMEOUT_S: Final = 5.0
+_REPLY_TIMEOUT_S: Final = 30.0
 _STOP_GRACE_S: Final = 3.0
 
 

@@ -14,7 +14,7 @@ from taktgate.standin.logix.memory import TagMemory
 from taktgate.standin.logix.server import LogixServer
 from taktgate.standin.logix.write_log import LoggedWrite
 
-_TIMEOUT_S: Final = 5.0
+_TIMEOUT_S: Final = 30.0
 Result = TypeVar("Result")
 
 
