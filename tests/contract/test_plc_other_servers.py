@@ -20,6 +20,7 @@ from ethernetip.logix.tag_database import TagDatabase
 from ethernetip.protocol.eip_adapter import EipAdapter
 from tests.integration.writer_station import Station, running_station
 
+from taktgate.contracts.outcome import Outcome
 from taktgate.contracts.verdict import Verdict
 from taktgate.plc.contract.tags import FLAT_TAGS, CipType
 from taktgate.standin.azure.loopback import FIRST_GATEWAY_HOST, free_loopback_network
@@ -173,6 +174,12 @@ async def judged_station(
         await plc.stop()
 
 
+async def outcome_of(station: Station, trigger_id: int) -> Outcome:
+    """Wait until the part is closed; return what is on record."""
+    await station.until(lambda: any(one.trigger_id == trigger_id for one in station.outcomes))
+    return next(one for one in station.outcomes if one.trigger_id == trigger_id)
+
+
 async def pass_part(plc: OtherController, station: Station) -> int:
     """Let parts come until one has its PASS on record; return its trigger id.
 
@@ -183,8 +190,7 @@ async def pass_part(plc: OtherController, station: Station) -> int:
         trigger_id = plc.read("VIS01_Cmd_TriggerId") + 1
         plc.changes.clear()
         plc.set("VIS01_Cmd_TriggerId", trigger_id)
-        await station.until(lambda: any(one.trigger_id == trigger_id for one in station.outcomes))
-        (outcome,) = [one for one in station.outcomes if one.trigger_id == trigger_id]
+        outcome = await outcome_of(station, trigger_id)
         if outcome.verdict is Verdict.PASS and outcome.written:
             return trigger_id
         await station.until_ready()
