@@ -4,13 +4,16 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.waiting import WITHIN_S, wait_until
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = (
@@ -289,18 +292,36 @@ echo "$*" >>calls
 case "$*" in *"$FAILS") exit 3 ;; esac
 """
 
+# One that runs until Ctrl-C and then has to clean up; should it hear none, it ends some day.
+FAKE_LONG_PYTEST = """#!/usr/bin/env bash
+trap 'sleep 0.3; echo ended >>calls; exit 2' INT
+echo began >>calls
+for _ in {1..600}; do sleep 0.05; done
+"""
 
-def run_tests(root: Path, *arguments: str, fails: str = "nothing") -> tuple[int, list[str]]:
-    """Run scripts/test with a pytest that fails on *fails*; return its code and pytest's calls."""
+
+def scripts_test(root: Path, *, pytest: str) -> Path:
+    """Return a copy of scripts/test below *root* whose pytest is the program *pytest*."""
     (root / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/test", root / "scripts")
     (root / ".venv/bin").mkdir(parents=True)
-    for name, text in (("scripts/bootstrap", "#!/bin/sh\n"), (".venv/bin/python", FAKE_PYTEST)):
+    for name, text in (("scripts/bootstrap", "#!/bin/sh\n"), (".venv/bin/python", pytest)):
         (root / name).write_text(text, encoding="utf-8")
         (root / name).chmod(0o755)
-    script = [str(root / "scripts/test"), *arguments]
+    return root / "scripts/test"
+
+
+def calls_of(root: Path) -> list[str]:
+    """Return what the fake pytests below *root* have written by now."""
+    calls = root / "calls"
+    return calls.read_text(encoding="utf-8").splitlines() if calls.exists() else []
+
+
+def run_tests(root: Path, *arguments: str, fails: str = "nothing") -> tuple[int, list[str]]:
+    """Run scripts/test with a pytest that fails on *fails*; return its code and pytest's calls."""
+    script = [str(scripts_test(root, pytest=FAKE_PYTEST)), *arguments]
     code = subprocess.run(script, env={**os.environ, "FAILS": fails}, check=False).returncode
-    return code, (root / "calls").read_text(encoding="utf-8").splitlines()
+    return code, calls_of(root)
 
 
 @pytest.mark.parametrize(
@@ -316,6 +337,24 @@ def test_all_tests_run_in_two_halves_and_either_may_fail(
         "-m pytest --ignore=tests/e2e --ignore=tests/unit --ignore=tests/contract",
         "-m pytest -p no:cacheprovider tests/e2e tests/unit tests/contract",
     ]
+
+
+@pytest.mark.parametrize(
+    ("send", "number"),
+    [(os.killpg, signal.SIGINT), (os.kill, signal.SIGINT), (os.kill, signal.SIGTERM)],
+    ids=["ctrl-c", "SIGINT", "SIGTERM"],
+)
+def test_interrupted_tests_have_ended_when_their_script_has(
+    tmp_path: Path, send: Callable[[int, int], None], number: signal.Signals
+) -> None:
+    script = str(scripts_test(tmp_path, pytest=FAKE_LONG_PYTEST))
+    # These tests may themselves run where nobody hears SIGINT: in the background of a shell.
+    command = ["env", "--default-signal=INT", script]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        wait_until(lambda: calls_of(tmp_path) == ["began", "began"])
+        send(process.pid, number)
+        assert process.wait(timeout=WITHIN_S) == 130
+    assert calls_of(tmp_path) == ["began", "began", "ended", "ended"]
 
 
 def test_tests_that_are_named_run_alone(tmp_path: Path) -> None:
