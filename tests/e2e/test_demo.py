@@ -19,6 +19,8 @@ import pytest
 from PIL import Image
 
 from taktgate.cli import main
+from taktgate.standin.demo.line_run import STATION
+from taktgate.standin.demo.world import longest_folder_bytes
 from taktgate.standin.imagesets.port import Split
 from taktgate.standin.imagesets.weld import WeldSeams
 
@@ -47,9 +49,9 @@ def demo(
 
 @pytest.fixture
 def world() -> Iterator[Path]:
-    """A folder with a path short enough for the unix sockets in it."""
+    """A folder with a path just short enough for the unix sockets in it."""
     with tempfile.TemporaryDirectory(prefix="tg-") as folder:
-        yield Path(folder) / "w"
+        yield Path(f"{folder}/".ljust(longest_folder_bytes([STATION]), "w"))
 
 
 def leftovers(mark: str) -> list[str]:

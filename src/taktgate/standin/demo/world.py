@@ -2,8 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +20,10 @@ from taktgate.standin.demo.station import LocalStation, StationPlan
 from taktgate.standin.sample_registry import SampleRegistry
 
 FIRST_ORDER: Final = "order-1"
-_LONGEST_DIRECTORY: Final = 45
-"""Unix socket paths end at 107 characters, and ours lie a few folders down."""
+LONGEST_SOCKET_BYTES: Final = 107
+"""Of a unix socket's path: the kernel keeps 108 with the zero that ends it."""
+DEEPEST_SOCKET: Final = "tmpfs/inference/run_taktgate_private/judge-control.sock"
+"""The longest path of a socket in a station's folder."""
 
 
 class WorldError(RuntimeError):
@@ -67,7 +70,7 @@ async def local_world(
         StandinStartError: a camera or a PLC did not come up.
     """
     load_station(REPOSITORY_ROOT / "config/station.yaml")
-    with _working_folder(options.directory) as directory:
+    with _working_folder(options.directory, longest_folder_bytes(stations)) as directory:
         network = LoopbackNetwork(options.network) if options.network else free_loopback_network()
         cloud = LocalCloud(
             directory,
@@ -114,17 +117,23 @@ def _base(line: SampleLine, repository: str) -> dict[str, Any]:
     )
 
 
+def longest_folder_bytes(stations: Iterable[str]) -> int:
+    """Return how long the path of a world's folder may be, for the unix sockets of *stations*."""
+    deepest = max(len(os.fsencode(f"/{name}/{DEEPEST_SOCKET}")) for name in stations)
+    return LONGEST_SOCKET_BYTES - deepest
+
+
 @contextlib.contextmanager
-def _working_folder(asked: Path | None) -> Iterator[Path]:
+def _working_folder(asked: Path | None, longest_bytes: int) -> Iterator[Path]:
     if asked is None:
         with tempfile.TemporaryDirectory(
             prefix="taktgate-", ignore_cleanup_errors=True
         ) as temporary:
-            _check_length(Path(temporary), "the temporary folder (TMPDIR)")
+            _check_length(Path(temporary), "the temporary folder (TMPDIR)", longest_bytes)
             yield Path(temporary)
         return
     folder = asked.resolve()
-    _check_length(folder, "--keep")
+    _check_length(folder, "--keep", longest_bytes)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         is_empty = not any(folder.iterdir())
@@ -135,8 +144,10 @@ def _working_folder(asked: Path | None) -> Iterator[Path]:
     yield folder
 
 
-def _check_length(folder: Path, name: str) -> None:
-    if len(str(folder)) > _LONGEST_DIRECTORY:
+def _check_length(folder: Path, name: str, longest_bytes: int) -> None:
+    length_bytes = len(os.fsencode(folder))
+    if length_bytes > longest_bytes:
         raise WorldError(
-            f"{name} {folder}: the path must be at most {_LONGEST_DIRECTORY} characters"
+            f"{name} {folder}: the path has {length_bytes} bytes, and must have at most "
+            f"{longest_bytes} for the unix sockets below it ({LONGEST_SOCKET_BYTES} bytes each)"
         )
