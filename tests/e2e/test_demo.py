@@ -10,7 +10,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -124,38 +123,23 @@ KILLED = {
     "model_stager": False,
 }
 """What is killed, in this order, and whether a part must be lost to it."""
-FIRST_KILL_S, KILL_RATE = 3, 5
-WHOLE_MODULES = ("inference", "plc_writer")
-"""With all their processes, which start one after the other, on a busy machine in some seconds."""
-BESIDE_THE_LINE = ("inference/agent", "plc_writer/agent", "model_stager/stager", "model_stager")
-
-
-def seconds_after(name: str) -> int:
-    """Return how long the line runs on before the next kill: no part waits for some."""
-    if name in WHOLE_MODULES:
-        return 7
-    return 3 if name in BESIDE_THE_LINE else 5
 
 
 def test_every_process_may_be_killed_and_the_line_stays_safe(tmp_path: Path, world: Path) -> None:
-    """One run, each process in turn; between two kills there is time to recover."""
-    *times, end_s = accumulate(map(seconds_after, KILLED), initial=FIRST_KILL_S)
-    faults = [f"--fault=kill:{name}@{at_s}" for name, at_s in zip(KILLED, times, strict=True)]
+    """One run, each process in turn; the line is back from each before the next one dies."""
     code, figures, output = demo(
-        *("--parts", str(KILL_RATE * end_s), "--rate", str(KILL_RATE)),
-        *("--keep", str(world), *faults),
+        *("--in-turn", *(f"--fault=kill:{name}@1" for name in KILLED)),
+        *("--rate", "5", "--keep", str(world)),
         folder=tmp_path,
     )
     assert code == 0, output
     assert figures["unsafe_pass"] == 0
     assert figures["unexplained_gate_actions"] == 0
     assert figures["second_verdicts"] == 0
-    judged = [record["reason"] in ("NONE", "UNCERTAIN") for record in figures["records"]]
-    for name, at_s in zip(KILLED, times, strict=True):
-        struck, over = KILL_RATE * at_s, KILL_RATE * (at_s + seconds_after(name)) - 4
-        if KILLED[name]:
-            assert not all(judged[struck:over]), f"{name} was killed, and no part noticed"
-        assert judged[over], f"the line has recovered from {name}"
+    assert [turn["name"] for turn in figures["turns"]] == [f"kill {name}" for name in KILLED]
+    for turn, costs_a_part in zip(figures["turns"], KILLED.values(), strict=True):
+        assert turn["back_s"] is not None, turn
+        assert turn["lost"] > 0 or not costs_a_part, f"{turn['name']}, and no part noticed"
     assert leftovers(str(world)) == []
 
 
@@ -182,13 +166,13 @@ def test_without_the_local_lane_a_stopped_edgehub_rejects(tmp_path: Path) -> Non
     assert figures["gate"]["reject"] >= 15
 
 
-PLC_FAULTS = ("cable-pull@1.5+0.8", "program-mode@5.5+1", "power-cycle@9.5+0.5", "torn-writes@13+1")
+PLC_FAULTS = ("cable-pull@1+0.8", "program-mode@2+1", "power-cycle@3+0.5", "torn-writes@4+1")
 
 
 def test_the_line_stays_safe_through_plc_faults_and_comes_back_from_each(tmp_path: Path) -> None:
     code, figures, output = demo(
-        *(f"--plc-fault={fault}" for fault in PLC_FAULTS),
-        *("--rate", "5", "--parts", "82"),
+        *("--in-turn", *(f"--plc-fault={fault}" for fault in PLC_FAULTS)),
+        *("--rate", "5"),
         folder=tmp_path,
     )
     assert code == 0, output

@@ -38,6 +38,7 @@ _RUN_AS_LONG_AS_IT_TAKES: Final = {
     "model_fault": "--model-fault",
     "power_cuts": "--cut-power-during-staging",
     "story": "--story",
+    "in_turn": "--in-turn",
 }
 _MODELS_RATE: Final = 8.0
 _MODELS_DEADLINE_MS: Final = 400
@@ -96,6 +97,11 @@ def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--no-local-lane", action="store_true", help="verdicts by the edgeHub route alone")
     add("--fault", action="append", default=[], metavar="SPEC", help=FAULT_FORM)
     add("--plc-fault", action="append", default=[], metavar="SPEC", help=PLC_FAULT_FORM)
+    add(
+        "--in-turn",
+        action="store_true",
+        help="a fault waits until the line is back from the one before; as many parts as it takes",
+    )
     add("--model-fault", metavar="NAME", help=f"{', '.join(MODEL_FAULTS)}, or {MODEL_FAULT_LIST}")
     add("--shadow", action="store_true", help="with --model-fault: beside the live model first")
     add("--canary", action="store_true", help="roll a second model out over two stations")
@@ -159,6 +165,7 @@ def _options(arguments: argparse.Namespace) -> DemoOptions:
         local_lane=not arguments.no_local_lane,
         faults=tuple(parse_fault(text) for text in arguments.fault),
         plc_faults=plc_faults,
+        in_turn=arguments.in_turn,
         canary=arguments.canary,
         bad_model=arguments.bad_model,
         model_fault=arguments.model_fault,

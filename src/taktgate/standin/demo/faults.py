@@ -17,9 +17,14 @@ from taktgate.standin.demo.tally import Fault
 async def break_as_planned(station: LocalStation, fault: PlannedFault) -> None:
     """Wait for the moment of *fault*, break its target, and mend it again when that is planned."""
     await asyncio.sleep(fault.at_s)
+    await break_now(station, fault)
+
+
+async def break_now(station: LocalStation, fault: PlannedFault) -> None:
+    """Break the target of *fault*, and mend it again when that is planned."""
     station.tally.faults.append(
         Fault(
-            name=f"{fault.action} {fault.target}",
+            name=fault.name,
             at_ns=time.monotonic_ns(),
             injected=True,
             duration_s=fault.duration_s,
@@ -27,10 +32,14 @@ async def break_as_planned(station: LocalStation, fault: PlannedFault) -> None:
     )
     if fault.target == EDGEHUB:
         await _stop_edgehub(station, fault.duration_s)
-        return
+    else:
+        await _break_processes(station, fault)
+
+
+async def _break_processes(station: LocalStation, fault: PlannedFault) -> None:
     victims = list(processes_named(station.name, fault.target))
     if not victims:
-        station.tally.mishaps.append(f"{fault.action} {fault.target}: no such process ran")
+        station.tally.mishaps.append(f"{fault.name}: no such process ran")
     elif fault.action == "kill":
         _signal(victims, signal.SIGKILL)
     else:

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Coroutine, Iterator
+from dataclasses import asdict
 from typing import Any, Final
 
 import psutil
@@ -16,8 +18,9 @@ from taktgate.standin.demo.plc_report import reports
 from taktgate.standin.demo.readiness import READY_WITHIN_S, until_first_part
 from taktgate.standin.demo.remarks import remarks
 from taktgate.standin.demo.samples import SOLAR_CELLS, WELD_SEAMS
-from taktgate.standin.demo.screen import Screen, print_plc_faults, print_summary
+from taktgate.standin.demo.screen import Screen, print_plc_faults, print_summary, print_turns
 from taktgate.standin.demo.station import LocalStation
+from taktgate.standin.demo.turns import Turn, strike_in_turn
 from taktgate.standin.demo.world import local_world
 from taktgate.standin.demo.writer_watch import watch_writer
 
@@ -40,18 +43,20 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
         options, line, versions=[line.first], stations={STATION: {"app": APP_TAG}}
     ) as world:
         station = world.stations[STATION]
+        turns: list[Turn] = []
         with Screen(console, {STATION: station.tally}, expected=options.parts) as screen:
-            first_part_s = await _produce(station, options, screen)
+            first_part_s = await _produce(station, options, screen, turns)
         limits = remarks([station])
     tally = station.tally
     found = reports(station.struck, station.journal, tally.parts)
     objections = [
-        *tally.objections(expected_parts=options.parts),
+        *tally.objections(expected_parts=len(tally.parts) if options.in_turn else options.parts),
         *plc_objections(found),
     ]
     figures = {
         **tally.summary(),
         "plc_faults": [report.as_dict() for report in found],
+        "turns": [asdict(turn) for turn in turns],
         "first_part_s": first_part_s,
         "deadline_ms": options.deadline_ms,
         "images": options.images or line.images,
@@ -61,12 +66,19 @@ async def run_line(options: DemoOptions, console: Console) -> dict[str, Any]:
     print_summary(console, STATION, figures)
     if found:
         print_plc_faults(console, found)
+    print_turns(console, turns)
     return figures
 
 
-async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) -> float:
-    """Run the parts; return the seconds from the start of this process to the first exposure."""
-    await station.plc.run(options.parts, options.rate, wait_ready_s=2 * READY_WITHIN_S)
+async def _produce(
+    station: LocalStation, options: DemoOptions, screen: Screen, turns: list[Turn]
+) -> float:
+    """Run the parts; return the seconds from the start of this process to the first exposure.
+
+    *turns* takes what became of faults that strike in turn.
+    """
+    parts = None if options.in_turn else options.parts
+    await station.plc.run(parts, options.rate, wait_ready_s=2 * READY_WITHIN_S)
     screen.note("waiting for the station: modules start, the model is staged and proven")
     await until_first_part(station)
     first_part_s = round(time.time() - psutil.Process().create_time(), 2)
@@ -74,15 +86,8 @@ async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) 
     async with asyncio.TaskGroup() as group:
         watching = group.create_task(watch_processes(station), name="process watch")
         breaking = [
-            group.create_task(break_as_planned(station, fault), name=fault.target)
-            for fault in options.faults
+            group.create_task(deed, name="fault") for deed in _deeds(station, options, turns)
         ]
-        breaking += [
-            group.create_task(strike_as_planned(station, fault), name=fault.name)
-            for fault in options.plc_faults
-        ]
-        if options.plc_faults:
-            breaking.append(group.create_task(watch_writer(station), name="writer watch"))
         while not station.finished.is_set():
             await asyncio.sleep(_PICTURE_PERIOD_S)
             await _show(station, screen)
@@ -92,6 +97,19 @@ async def _produce(station: LocalStation, options: DemoOptions, screen: Screen) 
         watching.cancel()
     station.check()
     return first_part_s
+
+
+def _deeds(
+    station: LocalStation, options: DemoOptions, turns: list[Turn]
+) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield what is done to *station* while its parts come."""
+    if options.in_turn:
+        yield strike_in_turn(station, options.faults_in_order, turns)
+    else:
+        yield from (break_as_planned(station, fault) for fault in options.faults)
+        yield from (strike_as_planned(station, fault) for fault in options.plc_faults)
+    if options.plc_faults:
+        yield watch_writer(station)
 
 
 async def _show(station: LocalStation, screen: Screen) -> None:

@@ -62,6 +62,11 @@ class PlannedFault:
     """Seconds after the first part."""
     duration_s: float
 
+    @property
+    def name(self) -> str:
+        """Return what is done, in words."""
+        return f"{self.action} {self.target}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedPlcFault:
@@ -97,6 +102,8 @@ class DemoOptions:
     faults: tuple[PlannedFault, ...] = ()
     plc_faults: tuple[PlannedPlcFault, ...] = ()
     """In the order in which they strike."""
+    in_turn: bool = False
+    """Let each fault strike when the line has come back from the one before, and no sooner."""
     canary: bool = False
     bad_model: bool = False
     model_fault: str | None = None
@@ -112,6 +119,11 @@ class DemoOptions:
     """Where the local world keeps its files; None takes a temporary folder."""
     network: str | None = None
     """First three numbers of a loopback network, for example 127.0.42; None finds a free one."""
+
+    @property
+    def faults_in_order(self) -> Sequence[PlannedFault | PlannedPlcFault]:
+        """Return the faults of both kinds in the order of their times."""
+        return sorted([*self.faults, *self.plc_faults], key=lambda fault: fault.at_s)
 
     @property
     def is_about_models(self) -> bool:
@@ -149,17 +161,18 @@ class DemoOptions:
                 )
             ),
             "--shadow needs --model-fault": self.model_fault is not None or not self.shadow,
-            "--fault must strike before the last part comes": all(
-                fault.at_s < (self.parts - 1) / self.rate for fault in self.faults
-            ),
+            "--in-turn needs --fault or --plc-fault": bool(self.faults or self.plc_faults)
+            or not self.in_turn,
+            "--fault must strike before the last part comes": self.in_turn
+            or all(fault.at_s < (self.parts - 1) / self.rate for fault in self.faults),
             "--fault does not go with --canary": not (self.canary and self.faults),
             "--plc-fault does not go with --canary": not (self.canary and self.plc_faults),
-            f"--plc-fault must be over {_ROOM_S:g} s before the last part comes": all(
+            f"--plc-fault must be over {_ROOM_S:g} s before the last part comes": self.in_turn
+            or all(
                 fault.end_s + _ROOM_S <= (self.parts - 1) / self.rate for fault in self.plc_faults
             ),
-            "--plc-fault: one must be over before the next strikes": all(
-                before.end_s < after.at_s for before, after in pairwise(self.plc_faults)
-            ),
+            "--plc-fault: one must be over before the next strikes": self.in_turn
+            or all(before.end_s < after.at_s for before, after in pairwise(self.plc_faults)),
             "--seed must be 0 or more": self.seed >= 0,
             "--network must be like 127.0.42": _is_loopback(self.network),
             "--json must name a file in a folder that is there and may be written": _can_be_written(

@@ -34,6 +34,11 @@ class Action:
 async def strike_as_planned(station: LocalStation, planned: PlannedPlcFault) -> None:
     """Wait for the moment of *planned*, do it, and undo it when its time is over."""
     await asyncio.sleep(planned.at_s)
+    await strike_now(station, planned)
+
+
+async def strike_now(station: LocalStation, planned: PlannedPlcFault) -> None:
+    """Do *planned*, and undo it when its time is over."""
     action = ACTIONS[planned.name]
     struck = Struck(name=planned.name, at_ns=time.monotonic_ns(), mended_ns=None)
     station.struck.append(struck)

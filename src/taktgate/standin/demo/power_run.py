@@ -11,7 +11,6 @@ from rich.console import Console
 
 from taktgate.bundle.errors import BundleError
 from taktgate.contracts.twins import StagingPhase
-from taktgate.contracts.verdict import Reason
 from taktgate.inspection.activation_file import ActivationFiles
 from taktgate.inspection.errors import ActivationFileError
 from taktgate.staging.slots.gate import StationGate
@@ -214,7 +213,7 @@ class _Run:
                 version=model["version"] if model else None,
                 is_verified=is_verified,
                 first_verdict_s=round((over_ns - back_ns) / 1e9, 2),
-                rejected=sum(not _is_judged(part) for part in meanwhile),
+                rejected=sum(not part.is_judged for part in meanwhile),
                 unsafe=sum(part.unsafe for part in meanwhile),
             )
         )
@@ -253,11 +252,6 @@ def _verified_good(station: LocalStation) -> tuple[str | None, bool]:
     return good.model.digest, bundle.digest == good.model.digest
 
 
-def _is_judged(part: Part) -> bool:
-    """Tell whether a model has decided on *part*."""
-    return part.reason in (Reason.NONE, Reason.UNCERTAIN) and part.ack_ms is not None
-
-
 def _first_judged(parts: Sequence[Part], since_ns: int) -> Part | None:
     """Return the first part after *since_ns* that a model decided on."""
-    return next((its for its in parts if its.trigger_ns >= since_ns and _is_judged(its)), None)
+    return next((its for its in parts if its.trigger_ns >= since_ns and its.is_judged), None)

@@ -15,6 +15,7 @@ from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.plc_fault_kinds import PLC_FAULTS
 from taktgate.standin.demo.plc_report import FaultReport
 from taktgate.standin.demo.tally import Part, Tally
+from taktgate.standin.demo.turns import Turn
 
 _ROWS: Final = 12
 _COLUMNS: Final = {
@@ -213,6 +214,13 @@ def _table(title: str) -> Table:
 
 def _lamp(is_on: bool) -> str:
     return "green" if is_on else "red"
+
+
+def print_turns(console: Console, turns: Sequence[Turn]) -> None:
+    """Print a line for each fault that had its turn."""
+    for turn in turns:
+        back = "not back" if turn.back_s is None else f"back {turn.back_s:.1f} s later"
+        console.print(f"{turn.name}: {turn.lost} parts lost, {back}")
 
 
 def print_plc_faults(console: Console, found: Sequence[FaultReport]) -> None:

@@ -35,6 +35,11 @@ class Part:
     unsafe: bool
     unexplained: bool
 
+    @property
+    def is_judged(self) -> bool:
+        """Tell whether a model has decided on it."""
+        return self.reason in (Reason.NONE, Reason.UNCERTAIN) and self.ack_ms is not None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
