@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from taktgate.standin.demo.line_times import frame_window_ms, reply_timeout_ms
 from taktgate.standin.demo.options import (
     DemoOptions,
     OptionError,
@@ -75,6 +76,7 @@ def test_a_fault_that_cannot_be_is_refused(text: str) -> None:
         ({"plc_faults": plan_plc_faults(["reset@5"]), "canary": True}, "--plc-fault does not go"),
         ({"plc_faults": plan_plc_faults(["cable-pull@25+3"])}, "--plc-fault must be over 2 s"),
         ({"plc_faults": plan_plc_faults(["slow@5+3", "drip@7"])}, "one must be over before"),
+        ({"in_turn": True}, "--in-turn needs --fault or --plc-fault"),
         ({"seed": -1}, "--seed"),
         ({"network": "127.²5.3"}, "--network"),
         ({"network": "127.0001.3"}, "--network"),
@@ -94,6 +96,37 @@ def test_plc_faults_strike_in_the_order_of_their_times() -> None:
         PlannedPlcFault(name="cable-pull", at_s=4.0, duration_s=1.0),
         PlannedPlcFault(name="reset", at_s=9.5, duration_s=0.0),
     )
+
+
+def test_faults_in_turn_are_of_both_kinds_in_the_order_of_their_times_and_bound_to_no_part() -> (
+    None
+):
+    options = DemoOptions(
+        parts=1,
+        in_turn=True,
+        faults=(parse_fault("kill:inference@1"), parse_fault("kill:plc_writer@3")),
+        plc_faults=plan_plc_faults(["slow@1+3", "drip@2"]),
+    )
+    assert [fault.name for fault in options.faults_in_order] == [
+        *("kill inference", "slow", "drip", "kill plc_writer"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "rate", "reply_ms", "window_ms"),
+    [
+        (60, 5.0, 100, 120),
+        (200, 20.0, 100, 120),
+        (400, 2.5, 200, 240),
+        (1000, 2.5, 500, 300),
+        (5000, 0.1, 1000, 3000),
+    ],
+)
+def test_replies_and_frames_may_take_longer_where_parts_may(
+    deadline_ms: int, rate: float, reply_ms: int, window_ms: int
+) -> None:
+    assert reply_timeout_ms(100, deadline_ms=deadline_ms) == reply_ms
+    assert frame_window_ms(120, deadline_ms=deadline_ms, rate=rate) == window_ms
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from taktgate.contracts.outcome import Lane
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.standin.demo.tally import Fault, Part, Tally, combine, percentiles
+from taktgate.standin.demo.turns import judged_since
 
 PART = Part(
     trigger_id=1,
@@ -25,6 +26,28 @@ PART = Part(
 SILENT = replace(
     PART, verdict=Verdict.NO_DECISION, reason=Reason.SILENT.value, gate="reject", ack_ms=None
 )
+
+
+@pytest.mark.parametrize(
+    ("judged", "since", "expected"),
+    [
+        ("", 0, 0),
+        ("yyyy", 0, 4),
+        ("yyny", 0, 1),
+        ("yyyn", 0, 0),
+        ("yyyy", 2, 2),
+        ("nyyy", 9, 0),
+    ],
+)
+def test_a_line_is_back_by_the_parts_judged_without_a_gap(
+    judged: str, since: int, expected: int
+) -> None:
+    parts = [
+        replace(PART if each == "y" else SILENT, trigger_id=place, trigger_ns=place)
+        for place, each in enumerate(judged)
+    ]
+    row = judged_since(parts, since)
+    assert list(row) == parts[len(parts) - expected :]
 
 
 @given(verdicts=st.lists(st.sampled_from(list(Verdict)), max_size=40))

@@ -51,6 +51,7 @@ exit code: 0 the run is clean; 1 it is not, and the summary says why; 2 it could
 example:
   scripts/demo --parts 200 --rate 5 --json out.json
   scripts/demo --fault kill:inference/judge@5 --fault stop:edgehub@10+5
+  scripts/demo --in-turn --fault kill:inference@3 --fault kill:plc_writer@3
   scripts/demo --plc-fault list
   scripts/demo --plc-fault cable-pull@5+2 --plc-fault program-mode@14
   scripts/demo --model-fault list

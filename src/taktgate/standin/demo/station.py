@@ -23,6 +23,7 @@ from taktgate.standin.azure.world.local_device import LocalDevice
 from taktgate.standin.camera.process import CameraProcess
 from taktgate.standin.control.commands import Event
 from taktgate.standin.control.process import StandinProcess
+from taktgate.standin.demo.line_times import frame_window_ms, reply_timeout_ms
 from taktgate.standin.demo.model_fault_kinds import MODEL_FAULTS
 from taktgate.standin.demo.module_log import ModuleLog
 from taktgate.standin.demo.options import DemoOptions
@@ -219,6 +220,11 @@ class LocalStation:
         station["camera"]["address"] = f"{self._plan.gateway}:{_FRAMES_PORT}"
         station["surface"] = {"host": self._plan.gateway}
         station["lanes"]["local"] = self._options.local_lane
+        plc, camera, deadline_ms = station["plc"], station["camera"], self._options.deadline_ms
+        plc["reply_timeout_ms"] = reply_timeout_ms(plc["reply_timeout_ms"], deadline_ms=deadline_ms)
+        camera["frame_window_ms"] = frame_window_ms(
+            camera["frame_window_ms"], deadline_ms=deadline_ms, rate=self._options.rate
+        )
         if self._options.is_about_models:
             station["staging"] = {"rate_mb_s": DOWNLOAD_MB_S}
         (self.config / "station.yaml").write_text(yaml.safe_dump(station), encoding="utf-8")
