@@ -36,7 +36,8 @@ _PARTS_AFTERWARDS: Final = 10
 _LOOK_S: Final = 0.005
 """Some phases last for some hundredths of a second."""
 _PATIENCE_S: Final = 150.0
-_LOOKS_FOR_ITS_MODEL: Final = 2000
+_TOLD_WITHIN_S: Final = 60.0
+"""The agent that tells it is among the last to be there again."""
 _SLOTS, _STATE = "taktgate-slots", "taktgate-state"
 
 
@@ -221,7 +222,7 @@ class _Run:
     async def _told_of(self, part: Part) -> None:
         """Wait a while until the cloud has heard which model judged *part*."""
         models = self._station.tally.models
-        for _ in range(_LOOKS_FOR_ITS_MODEL):
+        for _ in range(round(_TOLD_WITHIN_S / _LOOK_S)):
             if part.trigger_id in models:
                 return
             await asyncio.sleep(_LOOK_S)
