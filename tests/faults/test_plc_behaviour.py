@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pycomm3 import LogixDriver
 from tests.integration.hand_plc import HandPlc, hand_plc
-from tests.integration.writer_station import Station, running_station
+from tests.integration.writer_station import READY_S, Station, running_station
 
 from taktgate.contracts.line import LineState
 from taktgate.contracts.outcome import Outcome
@@ -54,7 +54,7 @@ def backend(request: pytest.FixtureRequest) -> str:
 def play(backend: str, tmp_path: Path) -> Callable[..., Any]:
     """Run a scenario with a line, a writer of one backend, and a judge that passes each part."""
 
-    def run(scenario: Scenario, *, deadline_ms: int = 200) -> Any:
+    def run(scenario: Scenario, *, deadline_ms: int = 500) -> Any:
         async def playing() -> Any:
             settings = {"backend": backend}
             async with running_station(
@@ -99,12 +99,14 @@ class SharedLine:
 
     async def _playing(self, scenario: Scenario) -> Any:
         if self._station is None:
-            self._station = Station(self._new_folder(), settings={"backend": self._backend})
+            self._station = Station(
+                self._new_folder(), deadline_ms=500, settings={"backend": self._backend}
+            )
             await self._station.open()
             self._station.start_writer()
         station = self._station
         station.judge = lambda line: [station.pass_for(line)]
-        await asyncio.sleep(0.05)  # what came since the last row is read, and counts no more
+        station.listen()  # what came since the last row counts no more
         await station.until_ready()
         result = await scenario(station)
         await empty(station)
@@ -140,21 +142,16 @@ async def next_part(station: Station) -> Event:
     return await station.next_event("part")
 
 
-async def accepted_part(station: Station, limit: int = 40) -> Event:
+async def accepted_part(station: Station) -> Event:
     """Wait until the gate lets a part pass again."""
-    for _ in range(limit):
-        part = await next_part(station)
-        if part["gate"] == "accept":
-            return part
-    raise AssertionError(f"none of {limit} parts passed")
+    async with asyncio.timeout(READY_S):
+        while (part := await next_part(station))["gate"] != "accept":
+            pass
+    return part
 
 
 async def until_state(station: Station, state: str) -> None:
     await station.until(lambda: station.status is not None and station.status.state == state)
-
-
-async def until_not_ready(station: Station) -> None:
-    await station.until(lambda: station.status is not None and not station.status.is_ready)
 
 
 async def look(station: Station, *names: str) -> list[Any]:
@@ -185,14 +182,16 @@ def test_plc_in_program_mode(line: Callable[[Scenario], Any]) -> None:
         await until_state(station, "degraded")
         assert station.status is not None
         assert station.status.error in ("plc_program", "plc_stalled")
-        before = await look(station, "VIS01_Sts.Heartbeat", "VIS01_Sts.Ready", "VIS01_Sts.State")
-        await asyncio.sleep(0.3)
-        after = await look(station, "VIS01_Sts.Heartbeat", "VIS01_Sts.Ready", "VIS01_Sts.State")
+        names = ("VIS01_Sts.Heartbeat", "VIS01_Sts.Ready", "VIS01_Sts.State")
+        before = after = await look(station, *names)
+        async with asyncio.timeout(READY_S):
+            # The controller takes writes in Program mode, so the beat goes on.
+            while after[0] < before[0] + 3:
+                after = await look(station, *names)
         await station.plc.set_mode("run")
         return before, after, await accepted_part(station)
 
     before, after, _ = line(scenario)
-    assert after[0] > before[0], "the controller takes writes in Program mode, so the beat goes on"
     assert before[1:] == after[1:] == [False, 3]
 
 
@@ -207,8 +206,9 @@ def test_plc_reboot(play: Callable[..., Any]) -> None:
         station.judge = hold
         await station.plc.run(None, 3.0)
         await station.until(lambda: len(held) > 0)
+        losses = station.losses
         await station.plc.power_cycle(off_ms=300)
-        await station.until(lambda: station.is_connected is False)
+        await station.until_lost(losses)
         await station.until_ready()
         station.send_verdict(held[0])
         station.judge = lambda line: [station.pass_for(line)]
@@ -224,8 +224,9 @@ def test_download(line: Callable[[Scenario], Any]) -> None:
     async def scenario(station: Station) -> Event:
         await station.plc.run(None, RATE)
         await accepted_part(station)
+        losses = station.losses
         await station.plc.download("renumber")
-        await until_not_ready(station)
+        await station.until_lost(losses)
         await station.until_ready()
         return await accepted_part(station)
 
@@ -253,9 +254,9 @@ def test_class_3_connection_timed_out_at_the_plc(line: Callable[[Scenario], Any]
         await station.plc.run(None, RATE)
         await accepted_part(station)
         assert station.status is not None
-        before = station.status.reconnects
+        before, losses = station.status.reconnects, station.losses
         await station.plc.forget()
-        await station.until(lambda: station.is_connected is False)
+        await station.until_lost(losses)
         await station.until_ready()
         await accepted_part(station)
         return station.status.reconnects - before
@@ -378,10 +379,10 @@ def test_out_of_order(play: Callable[..., Any]) -> None:
             return [held[-1], held[-2]]
 
         station.judge = swap_pairs
-        await station.plc.run(4, 7.0)
+        await station.plc.run(4, 5.0)
         return [await next_part(station) for _ in range(4)]
 
-    parts = play(scenario, deadline_ms=500)
+    parts = play(scenario, deadline_ms=1000)
     assert [part["gate"] for part in parts] == ["accept"] * 4
 
 
@@ -435,6 +436,7 @@ def test_module_restart(play: Callable[..., Any]) -> None:
         before = await look(station, *names)
         station.writers[-1].kill()
         station.writers[-1].wait()
+        station.listen()  # its last words
         known = len(station.outcomes)
         station.start_writer()
         await station.until(lambda: len(station.outcomes) > known)
@@ -454,7 +456,7 @@ def test_module_restart(play: Callable[..., Any]) -> None:
 def test_orderly_end_leaves_the_line_not_ready(play: Callable[..., Any]) -> None:
     async def scenario(station: Station) -> list[Any]:
         station.writers[-1].send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(station.writers[-1].wait, 5.0) == 0
+        assert await asyncio.to_thread(station.writers[-1].wait, READY_S) == 0
         return await look(station, "VIS01_Sts.Ready", "VIS01_Sts.Online", "VIS01_Sts.State")
 
     assert play(scenario) == [False, False, 0]
@@ -471,11 +473,17 @@ def test_queue_full(tmp_path: Path, backend: str) -> None:
         ):
             station.start_writer()
             await station.until_ready()
-            station.judge = lambda line: []
+            seen: list[int] = []
+
+            def note(line: LineState) -> list[VerdictEnvelope]:
+                seen.append(line.trigger_id)
+                return []
+
+            station.judge = note
             known = len(station.outcomes)
             for trigger_id in range(101, 110):
                 plc.command("TriggerId", trigger_id)
-                await asyncio.sleep(0.05)
+                await station.until(lambda newest=trigger_id: newest in seen)  # type: ignore[misc]
             await station.until(lambda: len(station.outcomes) > known)
             await station.until(lambda: station.status is not None and station.status.overflows > 0)
             assert station.status is not None
@@ -496,7 +504,7 @@ def test_queue_full(tmp_path: Path, backend: str) -> None:
 def test_wall_clock_step(tmp_path: Path, backend: str) -> None:
     async def scenario() -> Event:
         settings = {"backend": backend}
-        async with running_station(tmp_path, settings=settings) as station:
+        async with running_station(tmp_path, deadline_ms=500, settings=settings) as station:
             station.start_writer(main=("-c", STEPPING_CLOCK))
             await station.until_ready()
             await station.plc.run(20, RATE)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.integration.link_bench import connect, contract_of
 from tests.integration.writer_station import (
     EXIT_FOREIGN_WRITER,
     EXIT_ROLE_TAKEN,
+    READY_S,
     Station,
     running_station,
 )
@@ -24,12 +26,16 @@ from taktgate.plc.link.logix import LogixLink
 from taktgate.standin.control.commands import Event
 
 
+NOTICED_S, BACK_S = 3.0, 5.0
+"""Ten times the design's figures, which `scripts/bench plc` measures: a machine may be busy."""
+
+
 def test_every_part_of_a_run_is_passed_at_the_gate(tmp_path: Path) -> None:
     async def scenario() -> Event:
-        async with running_station(tmp_path) as station:
+        async with running_station(tmp_path, deadline_ms=500) as station:
             writer = station.start_writer()
             await station.until_ready()
-            await station.plc.run(20, 15.0)
+            await station.plc.run(20, 10.0)
             finished = await station.next_event("finished")
             await station.until(lambda: len(station.outcomes) >= 21)
             assert {o.lane for o in station.outcomes[1:]} == {Lane.LOCAL}
@@ -73,7 +79,7 @@ def test_a_killed_writer_costs_parts_and_never_safety(tmp_path: Path) -> None:
 
 def test_a_dead_plc_is_noticed_and_written_to_again(tmp_path: Path) -> None:
     async def scenario() -> tuple[float, float, Any]:
-        async with running_station(tmp_path) as station:
+        async with running_station(tmp_path, deadline_ms=500) as station:
             station.start_writer()
             await station.until_ready()
             await station.plc.fault(freeze=True)
@@ -90,8 +96,8 @@ def test_a_dead_plc_is_noticed_and_written_to_again(tmp_path: Path) -> None:
             return noticed_s, back_s, await station.next_event("finished")
 
     noticed_s, back_s, finished = asyncio.run(scenario())
-    assert noticed_s < 1.0
-    assert back_s < 3.0
+    assert noticed_s < NOTICED_S
+    assert back_s < BACK_S
     assert finished["gate"]["accept"] == 5
     assert finished["unsafe"] == 0
 
@@ -130,13 +136,14 @@ def test_a_foreign_boot_id_ends_the_writer(tmp_path: Path) -> None:
         async with running_station(tmp_path) as station:
             writer = station.start_writer()
             await station.until_ready()
-            await asyncio.to_thread(write_as_somebody_else, station.plc.address)
-            await station.until(
-                lambda: station.status is not None and station.status.state == "fault"
+            await asyncio.to_thread(
+                write_as_somebody_else,
+                station.plc.address,
+                until=lambda: station.status is not None and station.status.state == "fault",
             )
             assert writer.poll() is None, "the pause that spares the supervisor's budget"
             writer.send_signal(signal.SIGTERM)
-            return await asyncio.to_thread(writer.wait, 1.0)
+            return await asyncio.to_thread(writer.wait, 2.5)  # by itself it ends after 3 s
 
     assert asyncio.run(scenario()) == EXIT_FOREIGN_WRITER
 
@@ -147,7 +154,7 @@ def test_a_writer_that_comes_to_a_living_one_leaves_every_part_to_it(tmp_path: P
     async def scenario() -> tuple[Event, bool]:
         (tmp_path / "own").mkdir()
         (tmp_path / "other").mkdir()
-        async with running_station(tmp_path / "own") as station:
+        async with running_station(tmp_path / "own", deadline_ms=500) as station:
             station.start_writer()
             await station.until_ready()
             await station.plc.run(15, 10.0)
@@ -171,10 +178,10 @@ def test_a_rival_takes_a_pass_back_although_the_connection_was_cut_meanwhile(
     tmp_path: Path,
 ) -> None:
     async def scenario() -> Event:
-        async with running_station(tmp_path, deadline_ms=1500) as station:
+        async with running_station(tmp_path, deadline_ms=3000) as station:
             station.start_writer()
             await station.until_ready()
-            await station.plc.run(1, 3.0)
+            await station.plc.run(1, 1.5)
             await station.until(lambda: station.outcomes[-1].verdict is Verdict.PASS)
             await station.plc.fault(cut=True)
             await station.until(lambda: station.is_connected is False)
@@ -189,15 +196,16 @@ def test_a_rival_takes_a_pass_back_although_the_connection_was_cut_meanwhile(
     assert (part["gate"], part["why"]) == ("reject", "REVOKED")
 
 
-def write_as_somebody_else(address: str) -> None:
+def write_as_somebody_else(address: str, *, until: Callable[[], bool]) -> None:
+    """Write on and on: ours is overwritten every 100 ms, and the writer must look in between."""
     status = replace(BLANK_STATUS, boot_id=1, state=WriterState.RUN, last_seq=1, online=True)
-    link = LogixLink(address, reply_timeout_s=0.5)
+    link = LogixLink(address, reply_timeout_s=5.0)
     link.open(connect(address), contract_of(address))
-    deadline_s = time.monotonic() + 1.0
+    deadline_s = time.monotonic() + READY_S
     for heartbeat in count(2):
-        # Ours is overwritten every 100 ms: write until the writer has looked in between.
         link.write([], replace(status, heartbeat=heartbeat))
-        if time.monotonic() > deadline_s:
+        if until():
             break
+        assert time.monotonic() < deadline_s, "nobody has noticed"
         time.sleep(0.02)
     link.close(abort=False)

@@ -24,7 +24,9 @@ from taktgate.standin.control.commands import Event
 from taktgate.standin.judge import beat, passed
 from taktgate.standin.line.process import LineProcess
 
-READY_S = 30.0
+READY_S = 60.0
+REPLY_TIMEOUT_MS = 300
+"""A PLC that a busy machine holds up for less is not taken for lost."""
 EXIT_FOREIGN_WRITER = 4
 EXIT_ROLE_TAKEN = 3
 
@@ -71,7 +73,7 @@ class Station:
                     "device_class": "cpu",
                     "plc": {
                         "address": self._address or self.plc.address,
-                        "reply_timeout_ms": 150,
+                        "reply_timeout_ms": REPLY_TIMEOUT_MS,
                         **self._settings,
                     },
                     "camera": {"address": "127.0.0.1:1"},
@@ -114,6 +116,11 @@ class Station:
     def is_connected(self) -> bool | None:
         return None if self.status is None else self.status.is_connected
 
+    @property
+    def losses(self) -> int:
+        """How many sessions the writer has lost since its start."""
+        return 0 if self.status is None else self.status.losses
+
     async def until(self, holds: Callable[[], bool], limit_s: float = READY_S) -> float:
         """Wait until *holds*; return the seconds that took."""
         started_s = time.monotonic()
@@ -125,6 +132,10 @@ class Station:
     async def until_ready(self) -> None:
         self.status = None
         await self.until(lambda: self.status is not None and self.status.is_ready)
+
+    async def until_lost(self, before: int) -> None:
+        """Wait until a session was lost since *before* were; the next one may be open by now."""
+        await self.until(lambda: self.losses > before)
 
     async def next_event(self, kind: str, limit_s: float = READY_S) -> Event:
         async with asyncio.timeout(limit_s):
@@ -149,9 +160,13 @@ class Station:
                     for envelope in self.judge(line):
                         self.verdicts.append(envelope)
                         self.send_verdict(envelope)
-            while (datagram := self._agent.receive()) is not None:
-                self._take(datagram.kind, datagram.payload)
+            self.listen()
             await asyncio.sleep(0.002)
+
+    def listen(self) -> None:
+        """Take in what the writer has told its agent until now."""
+        while (datagram := self._agent.receive()) is not None:
+            self._take(datagram.kind, datagram.payload)
 
     def _take(self, kind: str, payload: bytes) -> None:
         if kind == "outcome":
