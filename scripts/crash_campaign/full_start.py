@@ -108,7 +108,7 @@ def _verdict(station: JudgeStation, expected: str | None, *, limit_s: float) -> 
     else:
         station.wait(lambda: bool(station.heard.beats), limit_s=limit_s)
     while True:
-        envelope = station.paced(flat(_SOUND_GREY))
+        envelope = station.judged(flat(_SOUND_GREY))
         if _is_as_expected(envelope, expected):
             return None
         is_wrong = envelope.verdict is Verdict.PASS

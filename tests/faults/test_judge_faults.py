@@ -27,8 +27,7 @@ def confirm(station: JudgeStation, tiny: Tiny) -> None:
 
 
 def reason_of_next(station: JudgeStation, grey: int = 60) -> Reason:
-    """Let one part come, a takt after the one before, and return its reason."""
-    station.wait_for_quiet(0.15)
+    """Let one part come and return its reason."""
     return station.judged(flat(grey)).reason
 
 
@@ -71,7 +70,6 @@ def test_images_that_are_not_fit_to_be_judged_are_rejected_each_for_its_reason(
         station.start_ready()
 
         def judged(low: int, high: int) -> tuple[Verdict, Reason]:
-            station.wait_for_quiet(0.15)
             verdict = station.judged(noise.integers(low, high, (SIZE, SIZE), np.uint8))
             return verdict.verdict, verdict.reason
 
@@ -84,7 +82,6 @@ def test_images_that_are_not_fit_to_be_judged_are_rejected_each_for_its_reason(
         still = noise.integers(60, 100, (SIZE, SIZE), np.uint8)
         verdicts = []
         for _ in range(3):
-            station.wait_for_quiet(0.15)
             verdicts.append(station.judged(still))
         assert [each.reason for each in verdicts] == [Reason.NONE] * 2 + [Reason.IMAGE_FROZEN]
         assert verdicts[2].verdict is Verdict.NO_DECISION

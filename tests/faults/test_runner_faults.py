@@ -2,9 +2,10 @@
 
 import os
 import signal
-import time
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from tests.integration.judge_station import (
     JudgeStation,
@@ -15,11 +16,12 @@ from tests.integration.judge_station import (
     offspring,
 )
 from tests.integration.tiny_bundles import Tiny
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.contracts.codec import encode
 from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Reason, Verdict
-from taktgate.edge.clock import MILLISECOND
+from taktgate.edge.clock import MILLISECOND, SECOND
 from taktgate.inspection import control
 from taktgate.inspection.activation_file import PROVEN
 from taktgate.inspection.control import Drop, Happening, Load, LoadedModel, Proof, RunnerState
@@ -28,6 +30,12 @@ from taktgate.inspection.runner.onnx_session import CPU, RUNTIME_VERSION
 
 ALONE = "judge: {standby: false}\n"
 NEXT = Tiny(version="2.0.0", gain=9.0)
+RESERVE_NS, HELD_UP_NS = 1000 * MILLISECOND, 100 * MILLISECOND
+"""From the decision deadline to the PLC's; and what a busy machine may take of it."""
+A_RUN_BEGUN_S = 0.025
+"""Of processor time: a tenth of the slow run, and far more than a runner needs that waits."""
+NO_LINE = "no line state from the PLC writer"
+"""What a test that is held up itself makes a judge say."""
 
 
 def install(station: JudgeStation, tiny: Tiny) -> ModelRef:
@@ -52,6 +60,12 @@ def pid_of(station: JudgeStation, digest: str) -> int:
     return pid
 
 
+def cpu_s(pid: int) -> float:
+    """Return the processor time that a process has used."""
+    used = psutil.Process(pid).cpu_times()
+    return used.user + used.system
+
+
 def wait_for_standby(station: JudgeStation, digest: str) -> int:
     """Wait until the model's standby is warm; return its process id."""
 
@@ -60,7 +74,7 @@ def wait_for_standby(station: JudgeStation, digest: str) -> int:
         is_warm = model is not None and model.standby is RunnerState.READY
         return model.standby_pid if model is not None and is_warm else None
 
-    station.wait(lambda: standby_pid() is not None, limit_s=60)  # it loads at idle priority
+    station.wait(lambda: standby_pid() is not None)  # it loads at idle priority
     pid = standby_pid()
     assert pid is not None
     return pid
@@ -73,19 +87,19 @@ def wait_for_another(station: JudgeStation, digest: str, pid: int) -> None:
 
 
 def test_a_runner_killed_in_mid_run_costs_its_part_alone(tmp_path: Path) -> None:
-    with judge_station(tmp_path, deadline_ms=5000, window_ms=40) as station:
-        model = install(station, Tiny(slow_steps=16))
+    with judge_station(tmp_path, deadline_ms=9000) as station:
+        model = install(station, Tiny(slow_steps=24))
         station.start_ready()
         pid, standby = pid_of(station, model.digest), wait_for_standby(station, model.digest)
+        before_s = cpu_s(pid)
         trigger_id = station.part(flat(0))
-        time.sleep(0.05)
+        wait_until(lambda: cpu_s(pid) > before_s + A_RUN_BEGUN_S)
         os.kill(pid, signal.SIGKILL)
-        killed = time.monotonic()
         station.wait(lambda: station.verdict(trigger_id) is not None)
         verdict = station.verdict(trigger_id)
         assert verdict is not None
         assert (verdict.verdict, verdict.reason) == (Verdict.NO_DECISION, Reason.MODEL_ERROR)
-        assert time.monotonic() - killed < 0.5, "the judge does not wait for the deadline"
+        assert verdict.decided_ns < verdict.deadline_ns - 3 * SECOND, "it does not wait for it"
 
         assert station.judged(flat(0)).verdict is Verdict.PASS, "by the standby, with no pause"
         station.wait(lambda: station.runner_pid(model.digest) == standby)
@@ -105,7 +119,8 @@ def test_an_idle_runner_that_dies_costs_no_part_and_a_new_standby_is_loaded(
 
         station.wait(lambda: wait_for_standby(station, model.digest) not in (pid, standby))
         assert not is_alive(pid)
-        assert all(beat.ready for beat in station.heard.beats if beat.model == model)
+        reasons = {beat.reason for beat in station.heard.beats if beat.model == model}
+        assert reasons <= {"", NO_LINE}
 
 
 def test_without_a_standby_a_runner_that_dies_is_started_anew(tmp_path: Path) -> None:
@@ -113,9 +128,13 @@ def test_without_a_standby_a_runner_that_dies_is_started_anew(tmp_path: Path) ->
         model = install(station, Tiny())
         station.start_ready()
         pid = pid_of(station, model.digest)
+        assert station.process is not None
+        (spawner,) = children(station.process.pid)
+        os.kill(spawner, signal.SIGSTOP)  # the next one shall not be up before the part comes
         os.kill(pid, signal.SIGKILL)
-        station.wait(lambda: not station.is_ready)
+        station.wait(lambda: bool(station.happened(Happening.DIED)))
         assert station.judged(flat(0)).reason is Reason.NOT_READY
+        os.kill(spawner, signal.SIGCONT)
         wait_for_another(station, model.digest, pid)
 
         assert station.judged(flat(0)).verdict is Verdict.PASS
@@ -125,15 +144,16 @@ def test_without_a_standby_a_runner_that_dies_is_started_anew(tmp_path: Path) ->
 def test_a_stopped_runner_times_out_at_the_decision_deadline_and_is_relieved(
     tmp_path: Path,
 ) -> None:
-    with judge_station(tmp_path) as station:
+    reserve = f"judge: {{decision_reserve_ms: {RESERVE_NS // MILLISECOND}}}\n"
+    with judge_station(tmp_path, settings=reserve) as station:
         model = install(station, Tiny())
         station.start_ready()
         pid, standby = pid_of(station, model.digest), wait_for_standby(station, model.digest)
         os.kill(pid, signal.SIGSTOP)
         verdict = station.judged(flat(0))
         assert (verdict.verdict, verdict.reason) == (Verdict.NO_DECISION, Reason.TIMEOUT)
-        overshoot_ns = verdict.decided_ns - (verdict.deadline_ns - 50 * MILLISECOND)
-        assert 0 <= overshoot_ns < 30 * MILLISECOND
+        overshoot_ns = verdict.decided_ns - (verdict.deadline_ns - RESERVE_NS)
+        assert 0 <= overshoot_ns < HELD_UP_NS
 
         station.wait(lambda: bool(station.happened(Happening.KILLED)))
         assert station.judged(flat(0)).verdict is Verdict.PASS
@@ -145,8 +165,8 @@ def test_a_model_that_is_too_slow_is_ended_in_time_every_time_and_its_runner_liv
     tmp_path: Path,
 ) -> None:
     """Its run would go on until far beyond the moment at which a hanging runner is killed."""
-    with judge_station(tmp_path, deadline_ms=120, settings=ALONE) as station:
-        model = install(station, Tiny(slow_steps=40))
+    with judge_station(tmp_path, deadline_ms=300, settings=ALONE) as station:
+        model = install(station, Tiny(slow_steps=60))
         station.start_ready()
         pid = pid_of(station, model.digest)
         for _ in range(3):
@@ -167,12 +187,8 @@ def test_no_runner_outlives_its_judge(tmp_path: Path, number: signal.Signals) ->
         pids = offspring(station.process.pid)
         assert runners < set(pids), "they, and the spawner"
         station.process.send_signal(number)
-        station.process.wait(timeout=5)
-
-        end = time.monotonic() + 3
-        while any(map(is_alive, pids)) and time.monotonic() < end:
-            time.sleep(0.02)
-        assert not any(map(is_alive, pids))
+        station.process.wait(timeout=WITHIN_S)
+        wait_until(lambda: not any(map(is_alive, pids)))
 
 
 def test_a_candidate_that_dies_while_loading_is_given_up_and_the_line_goes_on(
@@ -180,7 +196,7 @@ def test_a_candidate_that_dies_while_loading_is_given_up_and_the_line_goes_on(
 ) -> None:
     with judge_station(tmp_path) as station:
         live = install(station, Tiny())
-        other = station.install_tiny(NEXT, "b")
+        other = station.install_tiny(replace(NEXT, slow_steps=8), "b")  # loading takes a while
         station.start_ready()
         station.command(control.KIND_LOAD, Load(slot="b", digest=other.digest, golden=True))
         killed: set[int] = set()

@@ -4,21 +4,22 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.edge.exits import EXIT_BAD_SETTINGS
 from taktgate.edge.process import RoleTakenError, hold_role
-from taktgate.edge.supervisor import RestartBudget
+from taktgate.edge.supervisor import MAX_RESTARTS, RestartBudget
 
 MODULE = """
 import os, sys
 from taktgate.edge.supervisor import Child, Supervisor
-start = "import sys, time; from taktgate.edge.process import die_with_parent; die_with_parent(); "
+start = "import os, sys, time; from taktgate.edge.process import die_with_parent; die_with_parent(); "
 code = start + sys.argv[1]
 children = [
     Child(role=role, argv=[sys.executable, "-c", code, role], is_expendable=role == "b")
@@ -26,21 +27,27 @@ children = [
 ]
 sys.exit(Supervisor(children, environment=os.environ).run())
 """
-STAY = "time.sleep(60)"
+SAY = "os.write(1, f'{sys.argv[1]}\\n'.encode())"
+"""What a child does first, in one write: it has set its parent-death signal by then."""
+STAY = f"{SAY}; time.sleep(600)"
 FAIL = "raise SystemExit(7)"
 
 
-def wait_until(condition: Callable[[], bool], *, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "condition did not come true in time"
-        time.sleep(0.02)
+@contextmanager
+def started(body: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Give a module whose children do *body*."""
+    command = [sys.executable, "-c", MODULE, body]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
-def start(body: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", MODULE, body], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def said(process: subprocess.Popen[bytes], times: int) -> set[str]:
+    """Return which children have begun, in so many starts."""
+    assert process.stdout is not None
+    return {process.stdout.readline().decode().strip() for _ in range(times)}
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
@@ -49,13 +56,9 @@ def children_of(process: subprocess.Popen[bytes]) -> list[psutil.Process]:
 
 @pytest.fixture
 def module() -> Iterator[subprocess.Popen[bytes]]:
-    process = start(STAY)
-    wait_until(lambda: len(children_of(process)) == 2)
-    # Wait until both have set their parent-death signal: interpreter start, then one call.
-    time.sleep(0.5)
-    yield process
-    process.kill()
-    process.wait()
+    with started(STAY) as process:
+        assert said(process, 2) == {"a", "b"}
+        yield process
 
 
 def test_a_killed_child_comes_back(module: subprocess.Popen[bytes]) -> None:
@@ -69,40 +72,37 @@ def test_no_child_outlives_a_killed_module(module: subprocess.Popen[bytes]) -> N
     children = children_of(module)
     os.kill(module.pid, signal.SIGKILL)
     module.wait()
-    _, alive = psutil.wait_procs(children, timeout=5)
+    _, alive = psutil.wait_procs(children, timeout=WITHIN_S)
     assert alive == []
 
 
 def test_sigterm_ends_module_and_children(module: subprocess.Popen[bytes]) -> None:
     children = children_of(module)
     module.terminate()
-    assert module.wait(timeout=5) == 0
-    assert psutil.wait_procs(children, timeout=5)[1] == []
+    assert module.wait(timeout=WITHIN_S) == 0
+    assert psutil.wait_procs(children, timeout=WITHIN_S)[1] == []
 
 
 @pytest.mark.parametrize(
-    ("exit_code", "watched_s"),
+    ("exit_code", "starts"),
     [
-        (7, 6),  # more than the ten restarts that a child has
-        (EXIT_BAD_SETTINGS, 1.5),  # the others run on the settings that they have read
+        (7, 1 + MAX_RESTARTS),
+        (EXIT_BAD_SETTINGS, 1),  # the others run on the settings that they have read
     ],
 )
-def test_an_expendable_child_that_keeps_failing_ends_nothing(
-    exit_code: int, watched_s: float
-) -> None:
-    process = start(f"{STAY} if sys.argv[1] == 'a' else sys.exit({exit_code})")
-    try:
-        time.sleep(watched_s)
-        assert process.poll() is None
-        assert len(children_of(process)) == 1
-    finally:
-        process.terminate()
-        process.wait()
+def test_an_expendable_child_that_keeps_failing_ends_nothing(exit_code: int, starts: int) -> None:
+    fails = f"{SAY}; sys.argv[1] == 'b' and sys.exit({exit_code}); time.sleep(600)"
+    with started(fails) as process:
+        assert said(process, 1 + starts) == {"a", "b"}
+        wait_until(lambda: len(children_of(process)) == 1)
+        (other,) = children_of(process)
+        other.kill()
+        assert said(process, 1) == {"a"}, "the module goes on, and brings it back"
 
 
 def test_a_child_that_keeps_failing_ends_the_module() -> None:
-    process = start(FAIL)
-    assert process.wait(timeout=30) == 1
+    with started(FAIL) as process:
+        assert process.wait(timeout=2 * WITHIN_S) == 1
 
 
 def test_the_budget_forgets_old_restarts() -> None:
@@ -138,5 +138,5 @@ def test_a_role_on_a_volume_that_became_read_only_is_held_all_the_same(tmp_path:
 
 
 def test_bad_settings_end_the_module_at_once_with_their_own_code() -> None:
-    process = start("raise SystemExit(2)")
-    assert process.wait(timeout=10) == 2
+    with started("raise SystemExit(2)") as process:
+        assert process.wait(timeout=WITHIN_S) == 2

@@ -41,6 +41,9 @@ from taktgate.standin.imagesets.weld import WeldSeams
 SAMPLES = Path(__file__).parents[2] / "src/taktgate/standin/samples"
 WELD = SAMPLES / "weld-seam/weld-seam-1.0.0.bundle"
 KEY = SAMPLES / "development-signing-key.pem"
+PATIENCE_S = 60.0
+DEADLINE_MS, WINDOW_MS = 1500, 250
+"""Room for a machine that holds judge or test up; a test of lateness takes others."""
 Frame = NDArray[np.uint8]
 
 
@@ -70,7 +73,7 @@ class Camera:
     def accept(self) -> None:
         if self._client is not None:
             self._client.close()
-        self._listener.settimeout(20)
+        self._listener.settimeout(PATIENCE_S)
         self._client, _ = self._listener.accept()
         self._client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -113,7 +116,12 @@ class JudgeStation:
     """True where the real agent runs: then the test does not hear what the judge tells it."""
 
     def __init__(
-        self, folder: Path, *, deadline_ms: int = 400, window_ms: int = 120, settings: str = ""
+        self,
+        folder: Path,
+        *,
+        deadline_ms: int = DEADLINE_MS,
+        window_ms: int = WINDOW_MS,
+        settings: str = "",
     ) -> None:
         self.folder = folder
         self.camera = Camera()
@@ -199,9 +207,11 @@ class JudgeStation:
         self.wait(lambda: self.heard.status is not None and self.heard.status.is_ready)
 
     def kill_judge(self) -> None:
+        """Kill it, and take its last words in: they shall not be held for those of the next."""
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+        self.listen(0)
 
     @property
     def is_ready(self) -> bool:
@@ -253,9 +263,14 @@ class JudgeStation:
         self._lines[self.lane].send(control.KIND_LINE, encode(state))
         return state
 
-    def part(self, pixels: Frame | None) -> int:
-        """Let one part come: trigger, then its frame, if there is one."""
-        self.trigger_id += 1
+    def part(self, pixels: Frame | None, *, skipped: int = 0) -> int:
+        """Let one part come, a takt after the one before: trigger, then its frame, if any.
+
+        So many are *skipped* before it.
+        """
+        self.wait(lambda: time.monotonic() >= self._next_part_s)
+        self._next_part_s = time.monotonic() + self.takt_s
+        self.trigger_id += 1 + skipped
         self._last_read_ns = monotonic_ns()
         exposure_ns = monotonic_ns()
         self.line(is_edge=True)
@@ -263,19 +278,13 @@ class JudgeStation:
             self.camera.send(pixels, exposure_ns=exposure_ns)
         return self.trigger_id
 
-    def judged(self, pixels: Frame | None) -> VerdictEnvelope:
+    def judged(self, pixels: Frame | None, *, skipped: int = 0) -> VerdictEnvelope:
         """Let one part come and return its verdict."""
-        trigger_id = self.part(pixels)
+        trigger_id = self.part(pixels, skipped=skipped)
         self.wait(lambda: self.verdict(trigger_id) is not None)
         verdict = self.verdict(trigger_id)
         assert verdict is not None
         return verdict
-
-    def paced(self, pixels: Frame | None) -> VerdictEnvelope:
-        """Let one part come, a takt after the one before; return its verdict."""
-        self.wait(lambda: time.monotonic() >= self._next_part_s)
-        self._next_part_s = time.monotonic() + self.takt_s
-        return self.judged(pixels)
 
     def verdict(self, trigger_id: int) -> VerdictEnvelope | None:
         found = [each for each in self.heard.verdicts if each.trigger_id == trigger_id]
@@ -304,7 +313,7 @@ class JudgeStation:
         elif kind == control.KIND_STATUS:
             heard.status = decode(JudgeStatus, payload)
 
-    def wait(self, condition: Callable[[], bool], *, limit_s: float = 15.0) -> None:
+    def wait(self, condition: Callable[[], bool], *, limit_s: float = PATIENCE_S) -> None:
         """Run the line's idle life until *condition* holds."""
         end = time.monotonic() + limit_s
         next_line = 0.0
@@ -338,7 +347,11 @@ class JudgeStation:
 
 @contextmanager
 def judge_station(
-    folder: Path, *, deadline_ms: int = 400, window_ms: int = 120, settings: str = ""
+    folder: Path,
+    *,
+    deadline_ms: int = DEADLINE_MS,
+    window_ms: int = WINDOW_MS,
+    settings: str = "",
 ) -> Iterator[JudgeStation]:
     """Give a station whose judge is ended afterwards, whatever happened."""
     station = JudgeStation(folder, deadline_ms=deadline_ms, window_ms=window_ms, settings=settings)

@@ -239,12 +239,12 @@ def test_a_judge_exposes_by_gige_vision_and_judges_again_after_the_camera_was_go
     with source_station(tmp_path, camera) as station:
         with fake_camera():
             station.start()
-            station.wait(lambda: station.is_ready, limit_s=30)
+            station.wait(lambda: station.is_ready)
             first = passed_soon(station)
         assert station.next_part().reason is Reason.NO_FRAME
-        station.wait(lambda: not station.is_ready, limit_s=30)
+        station.wait(lambda: not station.is_ready)
         with fake_camera():
-            station.wait(lambda: station.is_ready, limit_s=60)
+            station.wait(lambda: station.is_ready)
             passed_soon(station)
 
     assert first.exposure_ns is not None

@@ -125,13 +125,13 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
         eager = station.install_tiny(Tiny(version="2.0.0", gain=-8.0), "b")
         station.announce(good, "a", "o1")
         station.start_module()
-        station.wait(lambda: station.is_ready, limit_s=25)
+        station.wait(lambda: station.is_ready)
         assert station.judged(flat(0)).verdict is Verdict.PASS
         station.wait(lambda: station.good == good)
         station.wait(lambda: station.shows_pulse)
 
         station.announce(eager, "b", "o2")
-        station.wait(lambda: station.heard.beats[-1].model == eager, limit_s=25)
+        station.wait(lambda: station.heard.beats[-1].model == eager)
         station.wait(lambda: station.disk is not None and station.disk.trial is not None)
         os.kill(station.pids("agent.process")[0], signal.SIGKILL)
         rejected = 0
@@ -165,13 +165,13 @@ def test_a_candidate_that_disagrees_in_the_shadow_is_blocked_before_it_judges_a_
         contrary = station.install_tiny(Tiny(version="2.0.0", gain=-8.0), "b")
         station.announce(good, "a", "o1")
         station.start_module()
-        station.wait(lambda: station.is_ready and station.good == good, limit_s=25)
+        station.wait(lambda: station.is_ready and station.good == good)
 
         station.announce(contrary, "b", "o2")
         parts = 0
         while not station.blocked and parts < 400:
             parts += 1
-            assert station.paced(flat(0)).verdict is Verdict.PASS
+            assert station.judged(flat(0)).verdict is Verdict.PASS
         assert station.blocked == [("o2", "ESCAPE_OR_DISAGREEMENT")]
         assert station.disk is not None
         assert station.disk.blocked[0].figures["livePassShadowFail"] >= 2
@@ -199,16 +199,16 @@ def test_a_confirmed_model_that_breaches_goes_back_within_two_parts_at_30_frames
         later = station.install_tiny(Tiny(version="2.0.0", gain=9.0), "b")
         station.announce(good, "a", "o1")
         station.start_module()
-        station.wait(lambda: station.is_ready and station.good == good, limit_s=25)
+        station.wait(lambda: station.is_ready and station.good == good)
         for number in range(40):
-            station.paced(flat(255 if number % 2 else 0))
+            station.judged(flat(255 if number % 2 else 0))
 
         station.announce(later, "b", "o2")
-        station.wait(lambda: station.heard.beats[-1].model == later, limit_s=25)
+        station.wait(lambda: station.heard.beats[-1].model == later)
         while station.good != later:
-            station.paced(flat(255 if station.trigger_id % 2 else 0))
+            station.judged(flat(255 if station.trigger_id % 2 else 0))
         while station.heard.verdicts[-1].model == later and station.trigger_id < 500:
-            station.paced(flat(255))
+            station.judged(flat(255))
 
         assert station.blocked == [("o2", "OVER_REJECT")]
         assert station.disk is not None
@@ -216,7 +216,7 @@ def test_a_confirmed_model_that_breaches_goes_back_within_two_parts_at_30_frames
         judged = [each.model for each in station.heard.verdicts if each.score is not None]
         until_decision = TRIAL_PARTS + station.disk.blocked[0].figures["parts"]
         assert 0 <= judged.count(later) - until_decision <= 2
-        assert station.paced(flat(0)).verdict is Verdict.PASS
+        assert station.judged(flat(0)).verdict is Verdict.PASS
 
 
 @pytest.mark.parametrize(
@@ -246,6 +246,6 @@ def test_a_fault_in_guardrails_yaml_does_not_stop_the_line(tmp_path: Path) -> No
         good = station.install_tiny(Tiny(version="1.0.0"), "a")
         station.announce(good, "a", "o1")
         station.start_module()
-        station.wait(lambda: station.is_ready, limit_s=25)
+        station.wait(lambda: station.is_ready)
 
         assert station.judged(flat(0)).verdict is Verdict.PASS

@@ -12,6 +12,7 @@ from taktgate.contracts.model import ModelRef
 from taktgate.contracts.verdict import Verdict
 from taktgate.inspection import control
 from taktgate.inspection.control import Happening, Load, Shadow, Swap
+from taktgate.inspection.frames.ring import SLOTS
 
 LIVE = Tiny(version="1.0.0")
 CONTRARY = Tiny(version="2.0.0", gain=-8.0)
@@ -20,12 +21,12 @@ CONTRARY = Tiny(version="2.0.0", gain=-8.0)
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[JudgeStation, ModelRef]]:
     """A station, and a model in the shadow that says the contrary of the live one."""
-    with judge_station(tmp_path_factory.mktemp("station"), window_ms=60) as station:
+    with judge_station(tmp_path_factory.mktemp("station")) as station:
         station.install_tiny(LIVE, "a", confirmed=True)
         contrary = station.install_tiny(CONTRARY, "b")
         station.start_ready()
         station.command(control.KIND_LOAD, Load(slot="b", digest=contrary.digest, golden=True))
-        station.wait(lambda: station.runner_pid(contrary.digest) is not None, limit_s=30)
+        station.wait(lambda: station.runner_pid(contrary.digest) is not None)
         station.command(control.KIND_SHADOW, Shadow(digest=contrary.digest))
         station.wait(lambda: shadow_of(station) == contrary.digest)
         yield station, contrary
@@ -46,7 +47,7 @@ def test_pairs_go_to_the_agent_and_verdicts_are_the_live_models_alone(
     station, contrary = both
     for grey in (0, 255, 0, 255):
         wanted = len(station.heard.pairs) + 1
-        verdict = station.paced(flat(grey))
+        verdict = station.judged(flat(grey))
         assert verdict.verdict is (Verdict.FAIL if grey else Verdict.PASS)
         assert verdict.model is not None
         assert verdict.model.digest != contrary.digest
@@ -67,7 +68,7 @@ def test_a_shadow_s_frame_is_worked_on_at_idle_priority(
 ) -> None:
     station, contrary = both
     wanted = len(station.heard.pairs) + 1
-    station.paced(flat(0))
+    station.judged(flat(0))
     station.wait(lambda: len(station.heard.pairs) >= wanted)
     pid = station.runner_pid(contrary.digest)
     assert pid is not None
@@ -79,16 +80,15 @@ def test_a_shadow_that_hangs_is_ended_and_costs_the_line_no_part_and_no_slot(
     both: tuple[JudgeStation, ModelRef],
 ) -> None:
     station, contrary = both
-    station.wait_for_quiet(1.1)
-    slots, pid = count(station, "free_slots"), station.runner_pid(contrary.digest)
+    pid = station.runner_pid(contrary.digest)
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     for _ in range(6):
-        assert station.paced(flat(0)).verdict is Verdict.PASS
+        assert station.judged(flat(0)).verdict is Verdict.PASS
     station.command(control.KIND_SWAP, Swap(digest=contrary.digest))
     station.wait(lambda: bool(station.happened(Happening.KILLED)))
 
     assert {event.digest for event in station.happened(Happening.KILLED)} == {contrary.digest}
-    assert station.paced(flat(0)).verdict is Verdict.PASS
-    station.wait(lambda: count(station, "free_slots") == slots)
+    assert station.judged(flat(0)).verdict is Verdict.PASS
+    station.wait(lambda: count(station, "free_slots") == SLOTS)
     assert count(station, "shadow_dropped_busy") > 0

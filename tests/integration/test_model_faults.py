@@ -34,7 +34,7 @@ def order(station: ModuleStation, sample: Path, harm: Harm) -> str:
     write_faulty(sample, harm, version=f"1.1.0-{harm}", delay_ms=SLOW_MS, to=bundle)
     model = station.install(bundle, f"slot-{harm}")
     station.announce(model, f"slot-{harm}", f"order-{harm}")
-    station.wait(lambda: station.heard.beats[-1].model == model, limit_s=25)
+    station.wait(lambda: station.heard.beats[-1].model == model)
     return model.digest
 
 
@@ -61,7 +61,7 @@ def station_log(tmp_path_factory: pytest.TempPathFactory) -> dict[Harm, list[Ver
         good = station.install(sample, "good")
         station.announce(good, "good", "o1")
         station.start_module()
-        station.wait(lambda: station.is_ready and station.good == good, limit_s=25)
+        station.wait(lambda: station.is_ready and station.good == good)
         for harm in REASONS:
             station.deadline_ms = DEADLINES_MS.get(harm, 300)
             found[harm] = until_sent_back(station, order(station, sample, harm))

@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     with module_station(folder) as station:
         model = station.install_tiny(Tiny(), "a", confirmed=True)
         station.start_module()
-        station.wait(lambda: station.is_ready, limit_s=25)
+        station.wait(lambda: station.is_ready)
         for pixels in (DARK, BRIGHT, None):
             verdicts.append(station.judged(pixels))
             station.wait_for_quiet(0.1)

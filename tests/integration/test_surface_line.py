@@ -105,15 +105,15 @@ def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SurfaceLine]:
         station.good_model = station.install_tiny(Tiny(version="1.0.0"), "a", confirmed=True)
         station.wanted_model = station.install_tiny(Tiny(version="2.0.0"), "b")
         station.start_module()
-        station.wait(lambda: station.is_ready, limit_s=25)
-        station.wait(station.is_served, limit_s=25)
+        station.wait(lambda: station.is_ready)
+        station.wait(station.is_served)
         yield station
 
 
 def test_no_part_notices_a_surface_under_fire_or_its_processes_killed(line: SurfaceLine) -> None:
     runners = set(line.pids("runner.process"))
     with hammer(line) as answers:
-        line.wait(lambda: bool(line.pids("surface.decoder")), limit_s=25)
+        line.wait(lambda: bool(line.pids("surface.decoder")))
         helpers = line.pids("surface.decoder")
         helpers += [pid for pid in line.pids("runner.process") if pid not in runners]
         for pid in helpers:
@@ -128,7 +128,7 @@ def test_no_part_notices_a_surface_under_fire_or_its_processes_killed(line: Surf
 
 
 def test_operators_order_goes_through_its_trial_and_judges(line: SurfaceLine) -> None:
-    line.wait(line.is_served, limit_s=25)
+    line.wait(line.is_served)
     body = b'{"model_name": "tiny-2.0.0"}'
     status, answer = line.ask("POST", "/reload-model", body, "application/json")
     assert status == 202, answer
@@ -159,7 +159,7 @@ def test_part_that_should_not_have_passed_sends_the_model_on_trial_back(line: Su
 
 
 def test_no_process_of_the_surface_outlives_the_module(line: SurfaceLine) -> None:
-    line.wait(line.is_served, limit_s=25)
+    line.wait(line.is_served)
     path = f"/infer?width={SIZE}&height={SIZE}&channels=1"
     line.ask("POST", path, bytes(SIZE * SIZE), "application/octet-stream")
     pids = line.pids("taktgate.inspection")

@@ -25,7 +25,6 @@ from taktgate.plc.contract.tags import WriterState
 from taktgate.plc.link.logix import LogixLink
 from taktgate.standin.control.commands import Event
 
-
 NOTICED_S, BACK_S = 3.0, 5.0
 """Ten times the design's figures, which `scripts/bench plc` measures: a machine may be busy."""
 
