@@ -1,6 +1,7 @@
 """S1-S4, S13, D1, D3: the article's service and time."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,18 @@ Asked = tuple[PeerTiming, PeerTiming]
 
 @pytest.fixture(scope="module")
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
-    """One frame through the article's service as a peer of the bench, and through the bare run."""
+    """One frame through the article's service as a peer of the bench, and through the bare run.
+
+    Of the bare run the quickest of several: one that a busy machine holds up is no measure of it.
+    """
     model = made(tmp_path_factory.mktemp("peer"), models.PASSES)
     frame = np.random.default_rng(5).integers(0, 256, (512, 512), np.uint8)
     with peers.start("raw", model) as raw, peers.start("article", model) as article:
-        for _ in range(3):
-            try:
-                return article.request(frame), raw.request(frame)
-            except peers.PeerError:  # a machine that stalls just then makes it give 503
-                continue
-    raise AssertionError("the article's service answered none of three frames in time")
+        bare = min((raw.request(frame) for _ in range(10)), key=lambda its: its.beyond_run_ns)
+        for _ in range(20):
+            with suppress(peers.PeerError):  # a machine that stalls just then makes it give 503
+                return article.request(frame), bare
+    raise AssertionError("the article's service answered none of twenty frames in time")
 
 
 def infer_status(service: ArticleService, request: InferRequest) -> int:

@@ -42,7 +42,7 @@ from taktgate.standin.logix.thread import LogixThread
 
 BACKEND = "pycomm3"
 STRICT = Firmware(is_strict=True)
-TIMEOUT_S = 0.2
+TIMEOUT_S = 0.4
 SLACK_S = 2.0
 """What a busy machine may add to a limit."""
 BOOT_ID, HEARTBEAT = "VIS01_Sts_BootId", "VIS01_Sts_Heartbeat"
@@ -102,22 +102,32 @@ def stock(address: str, *, timeout_s: float = 5.0) -> Iterator[LogixDriver]:
 # -- F2: a reply that comes late is taken for the next one -----------------------------------
 
 
-def delay_one_reply(relay: Relay) -> None:
-    """Spoil one reply: it leaves when nobody waits for it any more."""
+def delay_one_reply(relay: Relay) -> Callable[[], None]:
+    """Spoil one reply: it leaves when nobody waits for it any more, as what is returned is told."""
+    is_given_up, is_sent = threading.Event(), threading.Event()
 
     def late(reply: bytes) -> Pieces:
         relay.meddle = unspoiled
-        return (3 * TIMEOUT_S, reply)
+        is_given_up.wait(30.0)
+        try:
+            yield reply
+        finally:
+            is_sent.set()
+
+    def let_it_come() -> None:
+        is_given_up.set()
+        assert is_sent.wait(30.0)
 
     relay.meddle = late
+    return let_it_come
 
 
 def test_f2_stock_confirms_a_write_that_was_refused_after_a_late_reply(relay: Relay) -> None:
     with stock(relay.address, timeout_s=TIMEOUT_S) as driver:
-        delay_one_reply(relay)
+        let_it_come = delay_one_reply(relay)
         with pytest.raises(CommError):
             driver.write((STATUS_TAG.name, bytes(STATUS.size)))
-        time.sleep(4 * TIMEOUT_S)
+        let_it_come()
         refused = driver.write((COMMAND_TAG.name, bytes(COMMAND.size)))
         assert refused.error is None, (
             "VIS01_Cmd is read only: the reply was that of the write before"
@@ -126,10 +136,10 @@ def test_f2_stock_confirms_a_write_that_was_refused_after_a_late_reply(relay: Re
 
 def test_f2_our_link_ends_with_the_late_reply(relay: Relay) -> None:
     with opened(BACKEND, relay, reply_timeout_s=TIMEOUT_S) as link:
-        delay_one_reply(relay)
+        let_it_come = delay_one_reply(relay)
         with pytest.raises(LinkDeadError, match="deadline"):
             link.write([PASSED], STATUS_RECORD)
-        time.sleep(4 * TIMEOUT_S)
+        let_it_come()
         with pytest.raises(LinkDeadError, match="no session"):
             link.read(echo=True)
 
@@ -290,7 +300,7 @@ def test_f7_stock_gives_two_threads_each_others_values(
     flat_memory.bytes_of(known(flat_memory, BOOT_ID))[:] = pack_atomic(CipType.DINT, 1)
     flat_memory.bytes_of(known(flat_memory, HEARTBEAT))[:] = pack_atomic(CipType.DINT, 2)
     wrong: list[object] = []
-    limit_s = time.monotonic() + 20.0
+    limit_s = time.monotonic() + 60.0
 
     def read(driver: LogixDriver, tag: str, value: int) -> None:
         with suppress(Exception):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from tests.integration.tiny_bundles import Tiny, write_bundle
+from tests.waiting import WITHIN_S
 
 from taktgate.bundle.signing import SigningKey
 from taktgate.contracts.codec import decode, encode
@@ -117,8 +118,9 @@ def free_port() -> int:
         return server.server_address[1]
 
 
-def wait_for(condition: Callable[[], bool], *, limit_s: float = 20.0) -> None:
-    end_s = time.monotonic() + limit_s
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Wait, as `tests.waiting` does, but look often: what the kill is to meet is soon over."""
+    end_s = time.monotonic() + 2 * WITHIN_S
     while not condition():
         assert time.monotonic() < end_s, "did not happen in time"
         time.sleep(0.0005)
@@ -163,16 +165,15 @@ def test_sigterm_ends_even_a_download_at_once(station: Path, slow_registry: str)
     with stager(station) as process:
         wait_for(lambda: any((station / "slots").glob(".*.download")))
         process.terminate()
-        assert process.wait(timeout=3) == 0
+        assert process.wait(timeout=10) == 0
 
 
 def test_a_second_stager_keeps_its_hands_off_the_slots(station: Path) -> None:
     order(station, (station / "none").as_uri())
     with stager(station):
-        wait_for(lambda: (station / "slots" / ".stager.lock").exists())
-        time.sleep(0.2)
+        wait_for(lambda: read_record(station).error is not None)  # by then it holds the lock
         with stager(station) as second:
-            assert second.wait(timeout=10) == 3
+            assert second.wait(timeout=WITHIN_S) == 3
 
 
 def test_a_station_without_keys_says_so_and_goes_on_when_it_has_them(station: Path) -> None:

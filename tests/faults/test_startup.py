@@ -26,7 +26,7 @@ def start(module: str, folder: Path, text: str) -> subprocess.CompletedProcess[s
         env={**os.environ, **{name: str(path) for name, path in places.items()}},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
     )
 

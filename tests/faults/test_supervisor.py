@@ -19,7 +19,7 @@ from taktgate.edge.supervisor import MAX_RESTARTS, RestartBudget
 MODULE = """
 import os, sys
 from taktgate.edge.supervisor import Child, Supervisor
-start = "import os, sys, time; from taktgate.edge.process import die_with_parent; die_with_parent(); "
+start = "import os, sys, time; from taktgate.edge.process import die_with_parent as d; d(); "
 code = start + sys.argv[1]
 children = [
     Child(role=role, argv=[sys.executable, "-c", code, role], is_expendable=role == "b")

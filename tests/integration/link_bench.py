@@ -22,6 +22,7 @@ from taktgate.plc.opening.contract_check import check_controller
 from taktgate.standin.logix.memory import TagMemory, Value, symbols_of
 from taktgate.standin.logix.thread import LogixThread
 
+CHECKS = 3
 CONNECT_S = 5.0
 REPLY_TIMEOUT_S = 5.0
 PROFILES: tuple[Profile, ...] = (UdtProfile(), FlatProfile())
@@ -50,10 +51,15 @@ STATUS_RECORD = replace(
 
 
 def contract_of(address: str, profile: Profile | None = None) -> VerifiedContract:
-    """Return what a full check of the controller at *address* leaves behind."""
-    report = check_controller(address, profile or UdtProfile())
-    assert report.contract is not None, report.words
-    return report.contract
+    """Return what a full check of the controller at *address* leaves behind.
+
+    Each of its exchanges has half a second: a busy machine may need another check, as writers do.
+    """
+    for _ in range(CHECKS):
+        report = check_controller(address, profile or UdtProfile())
+        if report.contract is not None:
+            return report.contract
+    raise AssertionError(report.words)
 
 
 def connect(address: str) -> socket.socket:

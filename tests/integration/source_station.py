@@ -17,8 +17,8 @@ from taktgate.contracts.verdict import VerdictEnvelope
 class SourceStation(JudgeStation):
     """A station whose judge exposes on command."""
 
-    def __init__(self, folder: Path, camera: str, *, window_ms: int = 300) -> None:
-        super().__init__(folder, deadline_ms=1000)
+    def __init__(self, folder: Path, camera: str, *, window_ms: int = 600) -> None:
+        super().__init__(folder)
         self.camera.close()
         (folder / "station.yaml").write_text(
             "station: VIS01\ndevice_class: cpu\nplc: {address: 127.0.0.1}\n"

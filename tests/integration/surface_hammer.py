@@ -19,10 +19,10 @@ SIZE = 64
 
 
 class Hammer:
-    """Strikes at one port."""
+    """Strikes at one address."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
         self._is_over = threading.Event()
         self.answers: Counter[int] = Counter()
 
@@ -43,7 +43,7 @@ class Hammer:
                 self.answers[way()] += 1
 
     def _ask(self, method: str, path: str, body: bytes = b"", kind: str = "") -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=30)
         try:
             connection.request(method, path, body or None, {"Content-Type": kind} if body else {})
             response = connection.getresponse()
@@ -71,13 +71,13 @@ class Hammer:
         return self._ask("POST", "/reload-model", body, "application/json")
 
     def _half(self) -> int:
-        with socket.create_connection(("127.0.0.1", self._port), timeout=5) as stream:
+        with socket.create_connection((self._host, self._port), timeout=5) as stream:
             stream.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Length: 9999\r\n\r\n{")
             time.sleep(0.05)
         return 0
 
 
 if __name__ == "__main__":
-    hammer = Hammer(int(sys.argv[1]))
+    hammer = Hammer(sys.argv[1], int(sys.argv[2]))
     hammer.run()
     sys.stdout.write(json.dumps(hammer.answers))

@@ -8,7 +8,6 @@ import json
 import queue
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.tiny_bundles import Tiny, write_bundle
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.bundle.archive import unpack
 from taktgate.bundle.compatibility import installed_runtime
@@ -117,20 +117,19 @@ class SurfaceStation:
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
-        end = time.monotonic() + 20
-        while time.monotonic() < end:
-            try:
-                if self.get("/healthz").status:
-                    return
-            except OSError:
-                time.sleep(0.02)
-        raise AssertionError("the surface does not come up")
+        wait_until(self._is_served)
+
+    def _is_served(self) -> bool:
+        try:
+            return bool(self.get("/healthz").status)
+        except OSError:
+            return False
 
     def stop(self) -> None:
         self.surface.stop()
         self._is_over.set()
         for thread in self._threads:
-            thread.join(timeout=20)
+            thread.join(timeout=WITHIN_S)
         assert not any(thread.is_alive() for thread in self._threads)
 
     def shelve(self, tiny: Tiny, slot: str) -> ModelRef:
@@ -183,7 +182,7 @@ class SurfaceStation:
     def ask(
         self, method: str, path: str, body: bytes, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, path, body or None, dict(headers or {}))
             response = connection.getresponse()
@@ -192,7 +191,7 @@ class SurfaceStation:
         finally:
             connection.close()
 
-    def raw(self, data: bytes, *, wait_s: float = 5.0) -> bytes:
+    def raw(self, data: bytes, *, wait_s: float = WITHIN_S) -> bytes:
         """Send bytes as they are; return what comes until the surface closes or *wait_s*."""
         answer = b""
         with socket.create_connection(("127.0.0.1", self.port), timeout=wait_s) as stream:
@@ -251,7 +250,7 @@ SETTINGS = GuardrailSettings()
 
 @contextmanager
 def surface_station(
-    folder: Path, *, infer_limit_ms: int = 5000, limits: Limits = DEFAULT_LIMITS
+    folder: Path, *, infer_limit_ms: int = 10_000, limits: Limits = DEFAULT_LIMITS
 ) -> Iterator[SurfaceStation]:
     """Give a running surface that is ended afterwards, whatever happened."""
     station = SurfaceStation(folder, infer_limit_ms=infer_limit_ms, limits=limits)

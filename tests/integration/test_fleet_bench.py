@@ -15,7 +15,7 @@ def test_bench_fleet_measures_each_device_in_each_round(tmp_path: Path) -> None:
             sys.executable, SCRIPTS / "benches/fleet.py", "--devices", "3", "--rounds", "2",
             "--json", "--samples", samples,
         ],
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=110, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     figures = json.loads(ended.stdout)

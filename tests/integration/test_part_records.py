@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.integration.judge_station import flat
+from tests.integration.judge_station import WINDOW_MS, flat
 from tests.integration.test_judge_and_agent import module_station
 from tests.integration.tiny_bundles import Tiny
 
@@ -34,13 +34,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("station")
     records = folder / "state/records"
     verdicts = []
-    with module_station(folder) as station:
+    with module_station(folder, window_ms=WINDOW_MS) as station:
         model = station.install_tiny(Tiny(), "a", confirmed=True)
         station.start_module()
         station.wait(lambda: station.is_ready)
         for pixels in (DARK, BRIGHT, None):
             verdicts.append(station.judged(pixels))
-            station.wait_for_quiet(0.1)
         station.wait(lambda: len(list(read_records(records))) == 3)
         return Run(
             folder=records, model=model, verdicts=verdicts, records=list(read_records(records))

@@ -17,8 +17,8 @@ from taktgate.standin.logix.downloads import Change, Download
 from taktgate.standin.logix.faults import HEALTHY, Faults
 from taktgate.standin.logix.identity import Mode
 
-NOTICED_S = 2.0
-BACK_S = 4.0
+NOTICED_S = 4.0
+BACK_S = 5.0
 SETTLED = 10
 LOSSES = 60
 
@@ -53,7 +53,7 @@ def test_a_controller_that_is_away_is_noticed_and_written_to_again_without_anoth
 ) -> None:
     controller.server.apply(faults)
     started_s = time.monotonic()
-    writer.until(lambda status: status.losses == 1)
+    writer.until(lambda status: status.losses >= 1)
     assert time.monotonic() - started_s < NOTICED_S
     writer.turn_for(0.3)
     controller.server.apply(HEALTHY)
@@ -76,7 +76,7 @@ def test_a_session_that_the_controller_ends_is_opened_again(
     writer: WriterHere, controller: LadderController, end: Callable[[object], None]
 ) -> None:
     end(controller.server)
-    writer.until(lambda status: status.losses == 1)
+    writer.until(lambda status: status.losses >= 1)
     expect_writing_again(writer, controller)
     assert writer.status().contract_checks == 1
 
@@ -97,7 +97,7 @@ def test_a_download_that_leaves_our_tags_is_checked_and_written_to(
 ) -> None:
     controller.server.download(Download(change=change))
     controller.server.reset()
-    writer.until(lambda status: status.contract_checks == 2)
+    writer.until(lambda status: status.contract_checks >= 2)
     expect_writing_again(writer, controller)
 
 
@@ -106,7 +106,7 @@ def test_a_download_within_a_session_is_noticed_by_the_next_recheck(
 ) -> None:
     controller.server.download(Download(change=Change.NONE))
     writer.leap(5)
-    writer.until(lambda status: status.losses == 1)
+    writer.until(lambda status: status.losses >= 1)
     assert "0xAC" in writer.status().last_loss
     expect_writing_again(writer, controller)
 
@@ -161,7 +161,7 @@ def test_a_power_cycle_of_the_controller_is_survived(
     writer: WriterHere, controller: LadderController
 ) -> None:
     controller.server.power_off()
-    writer.until(lambda status: status.losses == 1)
+    writer.until(lambda status: status.losses >= 1)
     writer.turn_for(0.3)
     controller.server.power_on()
     expect_writing_again(writer, controller)
@@ -182,5 +182,5 @@ def lose(writer: WriterHere, controller: LadderController, number: int) -> None:
     """Reset a session that has lived, and wait for the next one."""
     writer.leap()
     controller.server.reset()
-    writer.until(lambda status: status.losses == number)
+    writer.until(lambda status: status.losses >= number)
     writer.until(lambda status: status.is_connected)

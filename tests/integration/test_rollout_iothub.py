@@ -68,7 +68,7 @@ def in_local_cloud(tmp_path: Path, story: Callable[[LocalCloud], Awaitable[None]
                 for module in ("inference", "model_stager"):
                     cloud.hub.put_module(name, module, {})
             await cloud.create_deployment(BASE)
-            await asyncio.wait_for(story(cloud), 60)
+            await asyncio.wait_for(story(cloud), 90)
 
     asyncio.run(tell())
 

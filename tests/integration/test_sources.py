@@ -7,11 +7,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from tests.integration.judge_station import flat, is_alive
 from tests.integration.source_station import SourceStation, source_station
 from tests.unit.inspection.frames.picture_files import file_of, png_that_claims
+from tests.waiting import WITHIN_S, wait_until
 
 from taktgate.contracts.verdict import Reason, Verdict
 from taktgate.edge.camera_settings import OpenCvCameraSettings
@@ -86,7 +86,7 @@ def test_a_camera_process_that_stands_still_costs_its_parts_and_is_replaced(
     stopped = time.monotonic()
     assert station.next_part().reason is Reason.NO_FRAME
     station.wait(lambda: bool(station.happened(Happening.CAMERA_DOWN)))
-    assert 1.0 < time.monotonic() - stopped < 10.0
+    assert 1.0 < time.monotonic() - stopped < 20.0
     (down,) = station.happened(Happening.CAMERA_DOWN)
     assert down.message == "the camera's process said nothing for 2 s"
 
@@ -98,8 +98,7 @@ def test_a_camera_process_that_stands_still_costs_its_parts_and_is_replaced(
 def test_the_camera_process_ends_with_its_judge(station: SourceStation) -> None:
     camera = station.camera_process()
     station.kill_judge()
-    psutil.wait_procs([camera], timeout=5)
-    assert not is_alive(camera.pid)
+    wait_until(lambda: not is_alive(camera.pid))
 
 
 def test_a_library_that_is_missing_is_said_with_how_to_get_it(
@@ -112,7 +111,7 @@ def test_a_library_that_is_missing_is_said_with_how_to_get_it(
     with FrameRing(slots=1) as ring:
         camera = open_camera(settings, ring, DirectStarter())
         events: list[CameraEvent] = []
-        end = time.monotonic() + 20
+        end = time.monotonic() + WITHIN_S
         while not events and time.monotonic() < end:
             select.select([camera] if camera.fileno() >= 0 else [], [], [], 0.05)
             events += camera.advance(monotonic_ns())

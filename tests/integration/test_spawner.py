@@ -235,6 +235,7 @@ def test_a_spawner_that_is_killed_costs_the_runners_and_the_judge_is_soon_ready_
     os.kill(spawner, signal.SIGKILL)
 
     station.wait(lambda: bool(station.happened(Happening.DIED)))
+    station.heard.beats.clear()  # those of before said ready
     station.wait(lambda: station.is_ready)
     await_that(lambda: not any(map(is_alive, runners)), "the old runners are gone")
     (successor,) = children(station.process.pid)

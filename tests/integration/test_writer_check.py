@@ -37,9 +37,9 @@ def test_checks_leave_no_descriptor_and_no_process_behind(tmp_path: Path) -> Non
                 before = descriptors(writer.pid)
                 controller.server.download(Download(change=Change.NONE))
                 controller.server.reset()
-                await station.until(lambda: checks(station) == 2 and station.is_connected is True)
-                assert descriptors(writer.pid) == before
-                assert children(writer.pid) == []
+                await station.until(lambda: checks(station) >= 2 and station.is_connected is True)
+                await station.until(lambda: children(writer.pid) == [])
+                await station.until(lambda: descriptors(writer.pid) == before)
 
     asyncio.run(scenario())
 

@@ -24,8 +24,9 @@ from taktgate.plc.writer.outlets import Outlets
 from taktgate.plc.writer.status import WriterStatus
 from taktgate.standin.judge import beat
 
-PATIENCE_S = 20.0
-REPLY_TIMEOUT_S = 0.25
+PATIENCE_S = 60.0
+REPLY_TIMEOUT_S = 0.5
+"""A controller in a thread of the same busy process answers in time."""
 _WRITERS = ("taktgate.plc", "pycomm3", "socket", "subprocess")
 _TURN_NS = 2 * MILLISECOND
 

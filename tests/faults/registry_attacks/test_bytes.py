@@ -25,6 +25,8 @@ from taktgate.standin.hostile_registry.server import HostileServer
 
 PIECE = b" " * (1 << 16)
 TEN_GB = 10_000_000_000
+SOON_S = 1.0
+"""Long enough for all that is honest before the lie, on a busy machine."""
 FILES = {
     "root": "2.root",
     "timestamp": "timestamp",
@@ -54,8 +56,8 @@ def dripping() -> Iterator[bytes]:
 
 
 def silent() -> Iterator[bytes]:
-    """Yield nothing for two seconds."""
-    time.sleep(2)
+    """Yield nothing for three seconds."""
+    time.sleep(3)
     yield b""
 
 
@@ -91,7 +93,7 @@ def test_metadata_that_is_longer_than_signed_ends_there(
 
 @pytest.mark.parametrize(
     "limits",
-    [RegistryLimits(request_s=0.3), RegistryLimits(refresh_s=0.3)],
+    [RegistryLimits(request_s=SOON_S), RegistryLimits(refresh_s=SOON_S)],
     ids=["one file", "all files"],
 )
 @pytest.mark.parametrize("role", ["timestamp", "class.cpu"])
@@ -103,7 +105,7 @@ def test_dripping_metadata_ends_in_time(
     registry.answers[f"metadata/{FILES[role]}.json"] = dripping
     began = time.monotonic()
     station.refuses(Distrust.SLOW_RETRIEVAL, FILES[role], moved=moved_before(role), judge=False)
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30, "and not after two minutes"
     registry.answers.clear()
     station.started()
     station.accepts()
@@ -111,7 +113,7 @@ def test_dripping_metadata_ends_in_time(
 
 def test_silent_server_ends_in_time(registry: HostileRegistry, station: AttackedStation) -> None:
     """It takes the request, and never sends a byte: no judge, whose wait is 3 tries long."""
-    station.started(fetcher=UrlFetcher(limits=FetchLimits(stall_s=0.3)))
+    station.started(fetcher=UrlFetcher(limits=FetchLimits(stall_s=SOON_S)))
     registry.answers["metadata/timestamp.json"] = silent
     station.refuses("TIMEOUT", moved=ORDER[:1], judge=False)
     registry.answers.clear()
