@@ -52,7 +52,7 @@ class ModuleStation(JudgeStation):
             )
         self.camera.accept()
 
-    def metrics(self) -> bytes:
+    def served_metrics(self) -> bytes:
         """Return what the agent serves; nothing while it serves nothing yet."""
         connection = HTTPConnection(self.address, METRICS_PORT, timeout=WITHIN_S)
         try:
@@ -160,7 +160,9 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
             ("o2", "OVER_REJECT")
         ]
         assert station.judged(flat(0)).verdict is Verdict.PASS
-        while b"taktgate_verdicts_total" not in station.metrics():  # they come up after the rest
+        while (
+            b"taktgate_verdicts_total" not in station.served_metrics()
+        ):  # they come up after the rest
             assert station.judged(flat(0)).verdict is Verdict.PASS
 
         pids = station.pids("taktgate.inspection")
