@@ -82,8 +82,7 @@ async def run_canary(options: DemoOptions, console: Console) -> dict[str, Any]:
     for name, station in world.stations.items():
         tally = station.tally
         objections += [
-            f"{name}: {text}"
-            for text in tally.objections(expected_parts=len(tally.parts), may_be_silent=True)
+            f"{name}: {text}" for text in tally.objections(expected_parts=len(tally.parts))
         ]
         figures["stations"][name] = {**tally.summary(), **_parts_by_version(station)}
         print_summary(console, name, figures["stations"][name])

@@ -86,7 +86,7 @@ async def run_model_fault(options: DemoOptions, console: Console) -> dict[str, A
         },
         "remarks": limits,
         "objections": [
-            *station.tally.objections(expected_parts=len(station.tally.parts), may_be_silent=True),
+            *station.tally.objections(expected_parts=len(station.tally.parts)),
             *objections(way, expected=expected, first=line.first),
         ],
     }
