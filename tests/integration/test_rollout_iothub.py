@@ -85,6 +85,10 @@ def model(version: str) -> ModelRef:
     return ModelRef(name="weld-seam", version=version, digest="sha256:" + "0" * 64)
 
 
+def judging(version: str) -> dict[str, ModelRef]:
+    return {"lastKnownGood": model(version), "live": model(version)}
+
+
 def ordered_version(cloud: LocalCloud, device: str) -> str:
     desired = cloud.hub.twin_properties(device, "model_stager").desired
     return str(desired["model"]["version"])
@@ -134,10 +138,10 @@ def test_a_confirmed_canary_is_widened_until_all_rings_have_it(tmp_path: Path) -
         running = asyncio.create_task(rollout_process(cloud, tmp_path, "run"))
         await until(lambda: ordered_version(cloud, "vis-canary") == "2.0.0")
         assert ordered_version(cloud, "vis-broad-1") == "1.0.0"
-        report(cloud, "vis-canary", confirmedOrder="o2", lastKnownGood=model("2.0.0"))
+        report(cloud, "vis-canary", confirmedOrder="o2", **judging("2.0.0"))
         await until(lambda: ordered_version(cloud, "vis-broad-1") == "2.0.0")
         for device in ("vis-broad-1", "vis-broad-2"):
-            report(cloud, device, confirmedOrder="o2", lastKnownGood=model("2.0.0"))
+            report(cloud, device, confirmedOrder="o2", **judging("2.0.0"))
         code, document = await running
         assert code == 0, document
         assert document["stage"] == "done"
@@ -192,9 +196,11 @@ def test_a_station_that_refuses_the_model_takes_the_layer_with_it(tmp_path: Path
     in_local_cloud(tmp_path, story)
 
 
-def test_an_order_used_before_confirms_no_station(tmp_path: Path) -> None:
+@pytest.mark.parametrize("good", ["1.0.0", "2.0.0"], ids=["order used before", "stand-in judges"])
+def test_an_order_whose_model_does_not_judge_confirms_no_station(tmp_path: Path, good: str) -> None:
     async def story(cloud: LocalCloud) -> None:
-        report(cloud, "vis-canary", confirmedOrder="o2", lastKnownGood=model("1.0.0"))
+        told = judging("1.0.0") | {"lastKnownGood": model(good)}
+        report(cloud, "vis-canary", confirmedOrder="o2", **told)
         code, document = await rollout(cloud, tmp_path, "run", "--timeout-s", "1")
         assert (code, document["ring"]) == (4, "canary")
         assert document["assessment"]["figures"]["confirmed"] == 0

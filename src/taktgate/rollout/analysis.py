@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from taktgate.contracts.codec import ContractError, parse
+from taktgate.contracts.model import ModelRef
 from taktgate.contracts.twins import (
     InspectionPhase,
     InspectionReported,
@@ -132,16 +133,21 @@ def _state(
 def _inspected(judged: InspectionReported, model: ModelOrder) -> _Said | None:
     """Return what inference says about *model*, None when it says nothing.
 
-    A rollback outweighs a confirmation: a guardrail may strike after the trial.
+    A rollback outweighs a confirmation: a guardrail may strike after the trial. An order that is
+    used again was confirmed with another model; and a model that was confirmed may have a stand-in,
+    while its slot is damaged.
     """
     rollback, error = judged.lastRollback, judged.lastError
-    is_confirmed = judged.confirmedOrder == model.order and _is_good(judged, model)
+    is_confirmed = judged.confirmedOrder == model.order and _is(judged.lastKnownGood, model)
     if rollback is not None and rollback.order == model.order:
         return StationState.ROLLED_BACK, f"{rollback.reason}: {rollback.message}"
-    if is_confirmed and judged.phase is InspectionPhase.LIVE:
-        return StationState.CONFIRMED, f"on {model.version}"
-    if is_confirmed:
+    if is_confirmed and judged.phase is not InspectionPhase.LIVE:
         return StationState.PENDING, f"confirmed, but inspection {judged.phase}"
+    if is_confirmed and not _is(judged.live, model):
+        stand_in = judged.live.version if judged.live else "no model"
+        return StationState.PENDING, f"confirmed, but {stand_in} judges"
+    if is_confirmed:
+        return StationState.CONFIRMED, f"on {model.version}"
     if error is not None and error.order == model.order:
         state = StationState.PENDING if error.reason == _WAITING else StationState.NOT_STAGED
         return state, f"{error.reason}: {error.message}"
@@ -169,10 +175,9 @@ def _staged(staging: StagerReported, model: ModelOrder) -> _Said | None:
     return StationState.PENDING, " ".join(filter(None, (staging.phase, said)))
 
 
-def _is_good(judged: InspectionReported, model: ModelOrder) -> bool:
-    """Tell whether last-known-good is *model*: a reused order was confirmed with another one."""
-    good = judged.lastKnownGood
-    return good is not None and (good.name, good.version) == (model.name, model.version)
+def _is(ref: ModelRef | None, model: ModelOrder) -> bool:
+    """Tell whether *ref* is *model*, whatever order asked for it."""
+    return ref is not None and (ref.name, ref.version) == (model.name, model.version)
 
 
 def _names(stations: Iterable[Station]) -> str:

@@ -89,12 +89,13 @@ def metrics_of(model: ModelOrder) -> dict[str, str]:
     modules = "select deviceId from devices.modules where moduleId = "
     judged, staging = f"{modules}'{routes.INFERENCE}'", f"{modules}'{routes.MODEL_STAGER}'"
     inspection, stager = "properties.reported.inspection", "properties.reported.stager"
-    good = f"{inspection}.lastKnownGood"
+    good, live = f"{inspection}.lastKnownGood", f"{inspection}.live"
     refusal = f"{inspection}.lastError"
     return {
         "staged": f"{staging} and {stager}.order = '{order}' and {stager}.phase in [{_HAVE_IT}]",
         "confirmed": f"{judged} and {inspection}.confirmedOrder = '{order}' "
         f"and {good}.name = '{model.name}' and {good}.version = '{model.version}' "
+        f"and {live}.name = '{model.name}' and {live}.version = '{model.version}' "
         f"and {inspection}.phase = 'live'",
         "rolledBack": f"{judged} and {inspection}.lastRollback.order = '{order}'",
         "failed": f"{staging} and {stager}.order = '{order}' and {stager}.phase = 'failed'",

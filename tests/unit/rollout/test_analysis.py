@@ -73,7 +73,7 @@ ERROR = {"reason": "SIGNATURE", "message": "not trusted", "order": "o2"}
 MODEL = ModelOrder(name="weld-seam", version="2.0.0", order="o2")
 DIGEST = "sha256:" + "0" * 64
 GOOD = {"name": "weld-seam", "version": "2.0.0", "digest": DIGEST}
-CONFIRMED = {"confirmedOrder": "o2", "lastKnownGood": GOOD, "order": "o2"}
+CONFIRMED = {"confirmedOrder": "o2", "lastKnownGood": GOOD, "live": GOOD, "order": "o2"}
 STAGED = {"phase": "staged", "order": "o2"}
 
 
@@ -118,6 +118,21 @@ def test_an_order_used_before_for_another_model_is_no_confirmation(
     station = read(CONFIRMED | {"lastKnownGood": good}, stager)
     assert station.state is S.PENDING
     assert "new order" in station.detail
+
+
+@pytest.mark.parametrize(
+    ("live", "judges"),
+    [
+        (None, "no model"),
+        (GOOD | {"version": "1.0.0"}, "1.0.0"),
+        (GOOD | {"name": "other"}, "2.0.0"),
+    ],
+)
+def test_a_station_on_which_another_model_stands_in_is_open_and_says_so(
+    live: dict[str, Any] | None, judges: str
+) -> None:
+    station = read(CONFIRMED | {"live": live}, STAGED)
+    assert (station.state, station.detail) == (S.PENDING, f"confirmed, but {judges} judges")
 
 
 @pytest.mark.parametrize("reason", ["GOLDEN", "BLOCKED", "CONTRACT", "NO_WAY_BACK"])
