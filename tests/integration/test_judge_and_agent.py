@@ -160,9 +160,8 @@ def test_a_station_without_edgehub_commissions_tries_and_takes_back(tmp_path: Pa
             ("o2", "OVER_REJECT")
         ]
         assert station.judged(flat(0)).verdict is Verdict.PASS
-        while (
-            b"taktgate_verdicts_total" not in station.served_metrics()
-        ):  # they come up after the rest
+        # The metrics come up after the rest.
+        while b"taktgate_verdicts_total" not in station.served_metrics():
             assert station.judged(flat(0)).verdict is Verdict.PASS
 
         pids = station.pids("taktgate.inspection")
