@@ -60,7 +60,8 @@ def test_every_key_opens_by_the_passphrase_and_by_nothing_else(safe: Safe) -> No
         load_pem_private_key(file.read_bytes(), password=OURS)
         with pytest.raises(TypeError):
             load_pem_private_key(file.read_bytes(), password=None)
-        with pytest.raises(ValueError, match="password"):
+        # Once in 200 times a wrong one leaves a padding that looks right, and then no key.
+        with pytest.raises(ValueError, match=r"password|deserialize"):
             load_pem_private_key(file.read_bytes(), password=THEIRS)
 
 
